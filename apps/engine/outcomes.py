@@ -1,0 +1,70 @@
+"""What a node run came to, as a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+OUT = "out"
+ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class NodeError:
+    """Why a node run failed; stored as the node run's `error` and shown to people.
+
+    code      stable: `http_status`, `timeout`, `worker_lost`; retry policies name it
+    message   one or two sentences: what was found, what was expected
+    details   JSON values; no secrets
+    retry_after_seconds   the earliest time that the other side asked for, None when it named none
+    """
+
+    code: str
+    message: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    retry_after_seconds: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {"code": self.code, "message": self.message, "details": dict(self.details)}
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The node did its work.
+
+    output      a JSON value
+    port        the port whose edges go live
+    variables   execution variables to write, by name
+    """
+
+    output: Any = None
+    port: str = OUT
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The node could not do its work; the retry policy and `on_error` of the node decide what follows.
+
+    is_final   True when another attempt cannot help; no retry then
+    """
+
+    error: NodeError
+    is_final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The node waits, and holds no process while it does.
+
+    Its `resume` is called once: at `until` (UTC-aware), or after `delay_seconds` on the database's clock, or when a signal of this name arrives.
+    state   JSON value handed to `resume`
+    """
+
+    until: datetime | None = None
+    delay_seconds: float | None = None
+    signal: str | None = None
+    state: Any = None
+
+
+Outcome = Succeeded | Failed | Deferred

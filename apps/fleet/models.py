@@ -1,0 +1,1 @@
+"""Worker processes as the fleet sees them."""

@@ -1,0 +1,133 @@
+"""What a node type is: a class with a name, a config model and `run`."""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from apps.engine.outcomes import OUT, Outcome
+
+
+class Effect(StrEnum):
+    """What a node does to the world, and so whether it may be run twice.
+
+    PURE         nothing: it may ride along in the task that made it ready
+    IDEMPOTENT   running it twice is the same as once
+    EXTERNAL     it may have happened when its worker died: then a person decides
+    """
+
+    PURE = "pure"
+    IDEMPOTENT = "idempotent"
+    EXTERNAL = "external"
+
+
+class NodeConfig(BaseModel):
+    """Base of every config model: unknown keys are refused, titles and help come from the fields."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+ConfigT = TypeVar("ConfigT", bound=NodeConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Named ways out of a node. Every node also has `error`, unless `can_fail` is False.
+
+    outputs   port names in the order in which the editor draws them
+    """
+
+    outputs: tuple[str, ...] = (OUT,)
+    can_fail: bool = True
+
+
+@dataclass(slots=True)
+class RunContext:
+    """What a node run may know and ask for while it runs.
+
+    execution_id, key, path, attempt   which node run this is; attempt counts from 1
+    idempotency_key   the same for every attempt of this node run; send it to the other side
+    timeout_seconds   what is left for this attempt, None without a limit
+    input             input of the execution
+    upstream          {node key: output} of the direct predecessors that ran
+    state             what `Deferred.state` held; None on a first run
+    signal            payload of the signal that woke the node run, None when its time came
+    """
+
+    execution_id: str
+    workspace_id: str
+    key: str
+    path: str = ""
+    attempt: int = 1
+    idempotency_key: str = ""
+    timeout_seconds: float | None = None
+    input: Any = None
+    inputs_schema: Mapping[str, Any] | None = None
+    upstream: Mapping[str, Any] = field(default_factory=dict)
+    state: Any = None
+    signal: Any = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    _cancelled: threading.Event = field(default_factory=threading.Event)
+    _on_cancel: list[Callable[[], None]] = field(default_factory=list)
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called, from another thread, when the node run must stop: close the socket, kill the child."""
+        self._on_cancel.append(callback)
+        if self._cancelled.is_set():
+            callback()
+
+    def cancel(self) -> None:
+        """Ask the node run to stop."""
+        self._cancelled.set()
+        for callback in self._on_cancel:
+            callback()
+
+
+class NodeType(Generic[ConfigT]):
+    """What a node does, by registered name. The first line of the docstring is its description in the editor.
+
+    name      `category.verb`, stable for ever; a changed meaning is a new `version`
+    brief     True when it always returns within milliseconds, so that several may share one message
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    title: ClassVar[str]
+    category: ClassVar[str]
+    icon: ClassVar[str]
+    effect: ClassVar[Effect]
+    queue: ClassVar[str] = "default"
+    brief: ClassVar[bool] = False
+    Config: ClassVar[type[NodeConfig]]
+
+    def ports(self, config: Mapping[str, Any]) -> Ports:
+        """Ports of a node with this raw config (expressions not yet resolved)."""
+        return Ports()
+
+    def check(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """Faults that the config model cannot say, as (JSON pointer inside the config, sentence)."""
+        return []
+
+    def effect_of(self, config: Mapping[str, Any]) -> Effect:
+        """The effect of a node with this raw config; a GET is milder than a POST."""
+        return self.effect
+
+    def queue_of(self, config: Mapping[str, Any]) -> str:
+        return self.queue
+
+    def is_brief(self, config: Mapping[str, Any]) -> bool:
+        return self.brief
+
+    def run(self, config: ConfigT, context: RunContext) -> Outcome:
+        raise NotImplementedError
+
+    def resume(self, config: ConfigT, context: RunContext) -> Outcome:
+        """Go on after a Deferred; `context.state` and `context.signal` say from where."""
+        raise NotImplementedError

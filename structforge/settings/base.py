@@ -1,0 +1,85 @@
+"""Settings of every installation. Values that differ between installations come from the environment."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
+STATE_DIR = Path(environ.Env().str("STRUCTFORGE_STATE_DIR", default=str(BASE_DIR / ".structforge")))
+
+env = environ.Env()
+# `manage.py up` writes the addresses of the embedded services here, so that every other command finds them.
+environ.Env.read_env(STATE_DIR / "services.env")
+
+DEBUG = False
+SECRET_KEY = env.str("SECRET_KEY", default="")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+LOG_LEVEL = env.str("LOG_LEVEL", default="info").upper()
+SERVER_PORT = env.int("SERVER_PORT", default=8000)
+
+INSTALLED_APPS = [
+    "apps.core",
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "django_filters",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "django_celery_beat",
+    "django_celery_results",
+    "allauth",
+    "allauth.account",
+    "allauth.headless",
+    "apps.accounts",
+    "apps.realtime",
+    "apps.nodes",
+    "apps.workflows",
+    "apps.executions",
+    "apps.fleet",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+]
+
+ROOT_URLCONF = "structforge.urls"
+ASGI_APPLICATION = "structforge.asgi.application"
+WSGI_APPLICATION = "structforge.wsgi.application"
+AUTH_USER_MODEL = "accounts.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# Data. PostgreSQL is the truth; everything in Redis may vanish at any moment.
+DATABASES = {"default": env.db_url("DATABASE_URL", default="postgresql://structforge@127.0.0.1:5432/structforge")}
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # under ASGI each request may run on a fresh thread: kept connections would leak
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379")
