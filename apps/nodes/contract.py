@@ -95,6 +95,7 @@ class NodeType(Generic[ConfigT]):
 
     name      `category.verb`, stable for ever; a changed meaning is a new `version`
     brief     True when it always returns within milliseconds, so that several may share one message
+    reads_upstream   True when `run` needs `context.upstream`
     """
 
     name: ClassVar[str]
@@ -105,6 +106,7 @@ class NodeType(Generic[ConfigT]):
     effect: ClassVar[Effect]
     queue: ClassVar[str] = "default"
     brief: ClassVar[bool] = False
+    reads_upstream: ClassVar[bool] = False
     Config: ClassVar[type[NodeConfig]]
 
     def ports(self, config: Mapping[str, Any]) -> Ports:

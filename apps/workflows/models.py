@@ -53,7 +53,7 @@ class WorkflowVersion(BaseModel):
     label = models.CharField(max_length=64, blank=True, help_text="The author's own version text, such as 1.0.0.")
     definition = models.JSONField()
     content_hash = models.CharField(max_length=64, help_text="SHA-256 of the canonical definition.")
-    entry_nodes = models.JSONField(default=list, help_text='What a start queues: [{"key": str, "queue": str}].')
+    start = models.JSONField(default=dict, help_text="What a start needs to know; see `compiled.start_plan`.")
     changelog = models.TextField(blank=True)
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     published_at = models.DateTimeField(null=True, blank=True)
