@@ -1,0 +1,209 @@
+"""The definition of a workflow: the document that people write, as frozen models.
+
+The JSON Schema that editors and documentation use is derived from these models by `definition_schema`.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+
+from apps.engine.json_values import InvalidJsonError, check_json
+from apps.engine.outcomes import OUT
+from apps.engine.problems import InvalidDefinitionError, Problem, problems_of
+from apps.engine.shapes import TYPE_WORDS, input_schema_of, is_declaration
+
+MAX_NODES = 10_000
+MAX_EDGES = 100_000
+MAX_SECONDS = 366 * 24 * 3600
+KEY_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+
+Key = Annotated[str, Field(pattern=KEY_PATTERN)]
+Port = Annotated[str, Field(min_length=1, max_length=64)]
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
+
+
+class Part(BaseModel):
+    """Base of every part: frozen, strict about types, and closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+class AtLeast(Part):
+    """Start at the n-th live in-edge."""
+
+    at_least: int = Field(ge=1, le=MAX_EDGES)
+    """How many in-edges must be live."""
+
+
+class DefaultOutput(Part):
+    """When the node fails, go on from port `out` with this value."""
+
+    default: Any
+    """The output in place of the missing one; any JSON value."""
+
+
+class Retry(Part):
+    """How often a failed node is tried again, and after what delay."""
+
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    """Attempts in all, the first included."""
+    strategy: Literal["fixed", "exponential"] = "exponential"
+    """The same delay each time, or twice the one before."""
+    delay_seconds: float = Field(default=1.0, ge=0, le=MAX_SECONDS)
+    """Delay before the second attempt."""
+    max_delay_seconds: float = Field(default=300.0, ge=0, le=MAX_SECONDS)
+    """No delay is longer than this."""
+    jitter: float = Field(default=0.1, ge=0, le=1)
+    """Share of the delay that is random, so that many nodes do not come back at the same instant."""
+    on: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(default=(), max_length=50)
+    """Error codes that are tried again; empty means all."""
+
+
+class Position(Part):
+    """Where the editor draws the node."""
+
+    x: float
+    y: float
+
+
+def _object_or_name(value: object) -> str:
+    return "<object>" if isinstance(value, dict | Part) else "<name>"
+
+
+def _abort_means_fail(value: object) -> object:
+    return "fail" if value == "abort" else value
+
+
+Join = Annotated[
+    Annotated[Literal["all", "any", "all_settled"], Tag("<name>")] | Annotated[AtLeast, Tag("<object>")], Discriminator(_object_or_name)
+]
+OnError = Annotated[
+    Annotated[Literal["fail", "continue", "skip", "retry"], BeforeValidator(_abort_means_fail), Tag("<name>")]
+    | Annotated[DefaultOutput, Tag("<object>")],
+    Discriminator(_object_or_name),
+]
+
+
+class Node(Part):
+    """One box of the graph: what it does, and what happens when that fails."""
+
+    key: Key
+    """Its id, unique in the definition; expressions read its output as nodes.<key>."""
+    type: str = Field(min_length=1, max_length=128)
+    """Registered name of the node type, such as http.request."""
+    name: str = Field(default="", max_length=128)
+    """What people read; the key where it is empty."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the node type. Texts may hold expressions: ${ … }."""
+    join: Join = "all"
+    """How many in-edges it waits for."""
+    retry: Retry | None = None
+    """Further attempts after a failure."""
+    timeout_seconds: Seconds | None = None
+    """Limit of one attempt."""
+    on_error: OnError = "fail"
+    """What follows a failure once the attempts are spent. `retry` is `fail` with the default retry policy. `abort` is read as `fail`."""
+    on_worker_lost: Literal["rerun", "ask", "fail"] | None = None
+    """What follows when its worker died in the middle; without it: ask where the node has an outside effect, else rerun."""
+    queue: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    """Fleet that runs it, in place of the one of its node type."""
+    disabled: bool = False
+    """A disabled node is passed over."""
+    notes: str = Field(default="", max_length=10_000)
+    """Words for readers; without effect."""
+    position: Position | None = None
+    """Where the editor draws it; without effect."""
+
+    @model_validator(mode="after")
+    def _retry_by_default_policy(self) -> "Node":
+        if self.on_error == "retry" and self.retry is None:
+            self.__dict__["retry"] = Retry()
+        return self
+
+
+class Edge(Part):
+    """A line from a port of one node to another node."""
+
+    source: Key
+    """Key of the node that it leaves."""
+    port: Port = OUT
+    """Port that it leaves from."""
+    target: Key
+    """Key of the node that it leads to."""
+
+
+class Settings(Part):
+    """What holds for the whole execution."""
+
+    timeout_seconds: Seconds | None = None
+    """Limit of the execution."""
+    on_error: Literal["fail", "continue"] = "fail"
+    """The `on_error` of every node that names none of its own."""
+    priority: Literal["high", "normal"] | None = None
+    """Queue of its nodes; without it: high for starts by people, normal for the rest."""
+
+
+class Definition(Part):
+    """One workflow as a document: its input, its nodes, the edges between them, its output."""
+
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    """Version of this format."""
+    name: str = Field(min_length=1, max_length=128)
+    """What people call it."""
+    description: str = Field(default="", max_length=10_000)
+    """What it is for."""
+    version: str | None = Field(default=None, max_length=64)
+    """The author's own label, such as 1.0.0."""
+    inputs: dict[str, Any] = Field(default_factory=dict)
+    """JSON Schema of the input, or the short form {name: "string" | "number" | "boolean" | "object" | "array"}; "string?" is optional."""
+    variables: dict[Key, Any] = Field(default_factory=dict)
+    """{name: first value, or {"type": str, "default": any}}."""
+    nodes: tuple[Node, ...] = Field(max_length=MAX_NODES)
+    """The boxes."""
+    edges: tuple[Edge, ...] = Field(default=(), max_length=MAX_EDGES)
+    """The lines."""
+    output: dict[str, Any] = Field(default_factory=dict)
+    """{name: expression}: the output of the execution."""
+    settings: Settings = Settings()
+    """What holds for the whole execution."""
+
+    @model_validator(mode="after")
+    def _settings_reach_the_nodes(self) -> "Definition":
+        if self.settings.on_error != "fail":
+            for node in self.nodes:
+                if "on_error" not in node.model_fields_set:
+                    node.__dict__["on_error"] = self.settings.on_error
+        return self
+
+    @cached_property
+    def input_schema(self) -> dict[str, Any]:
+        """JSON Schema of the input, whichever form was written."""
+        return input_schema_of(self.inputs)
+
+    @cached_property
+    def initial_variables(self) -> dict[str, Any]:
+        """{name: value at the start}."""
+        return {name: value.get("default") if is_declaration(value) else value for name, value in self.variables.items()}
+
+
+def parse_definition(data: object) -> Definition:
+    """Read a definition. What needs node types and the graph is `validation.validate`'s to check.
+
+    Raises InvalidDefinitionError: details {"errors": [{"pointer", "message", "found", "expected", "suggestion"}]}.
+    """
+    try:
+        check_json(data)
+    except InvalidJsonError as error:
+        raise InvalidDefinitionError([Problem(error.pointer, error.message, expected="a JSON value")]) from error
+    try:
+        return Definition.model_validate_json(orjson.dumps(data))
+    except ValidationError as error:
+        raise InvalidDefinitionError(problems_of(error, Definition, data)) from error
+
+
+def definition_schema() -> dict[str, Any]:
+    """JSON Schema of the document, with titles and help."""
+    return Definition.model_json_schema(by_alias=True)
