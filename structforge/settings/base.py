@@ -83,3 +83,13 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgresql://structforge@127.0.0.1:5432/structforge")}
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # under ASGI each request may run on a fresh thread: kept connections would leak
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379")
+
+# Live messages. The pub/sub layer, since the default one drops every socket that is idle for 5 s: its blocking reads run into redis-py's time-out.
+LIVE_REDIS_URL = f"{REDIS_URL.rstrip('/')}/1"
+LIVE_PREFIX = "live"
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [LIVE_REDIS_URL], "prefix": LIVE_PREFIX},
+    }
+}
