@@ -105,10 +105,8 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
     for edge in definition.edges:
         predecessors[edge.target].append(edge.source)
         out[edge.source].append((edge.port, edge.target))
-    default_on_error = definition.settings.on_error or "fail"
     nodes = {
-        node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key], default_on_error)
-        for node in definition.nodes
+        node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key]) for node in definition.nodes
     }
     nodes |= _output_node(definition, names, nodes)
     return Graph(
@@ -121,9 +119,7 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
     )
 
 
-def _compile_node(
-    node: Node, names: Names, traits: Traits, predecessors: list[str], out: list[tuple[str, str]], default_on_error: str
-) -> GraphNode:
+def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[str], out: list[tuple[str, str]]) -> GraphNode:
     template = compile_template(node.config, names)
     expected = len(predecessors)
     upstream = frozenset(predecessors) if traits.reads_upstream or node.disabled else frozenset()
@@ -138,8 +134,8 @@ def _compile_node(
         predecessors=tuple(dict.fromkeys(predecessors)),
         reads=template.nodes | upstream,
         out=tuple(out),
-        on_error=node.on_error or default_on_error,
-        retry=node.retry or (Retry() if node.on_error == "retry" else None),
+        on_error=node.on_error,
+        retry=node.retry,
         timeout_seconds=node.timeout_seconds,
         is_disabled=node.disabled,
     )

@@ -26,6 +26,7 @@ class StartPlan(TypedDict):
     variables: dict[str, Any]
     timeout_seconds: float | None
     priority: str | None
+    input_schema: dict[str, Any]
 
 
 def traits_of(node: Node) -> Traits:
@@ -57,6 +58,7 @@ def start_plan(graph: Graph) -> StartPlan:
         variables=dict(graph.initial_variables),
         timeout_seconds=graph.timeout_seconds,
         priority=graph.priority,
+        input_schema=dict(graph.input_schema or {}),
     )
 
 

@@ -91,7 +91,7 @@ returns jsonb language sql as $$
 $$;
 
 -- A person says how an uncertain node run goes on. `rerun` queues it; otherwise the person holds the claim `p_token`, and settles with it.
--- Returns {"execution","key","path","queue","attempt","revision","status","priority","version"} or null when it is not uncertain.
+-- Returns {"execution","key","path","queue","attempt","revision","status","workspace","priority","version"} or null when it is not uncertain.
 create function resolve_uncertain_v1(p_node_run bigint, p_rerun boolean, p_token uuid, p_due interval) returns jsonb language plpgsql as $$
 declare
     v_execution uuid;
@@ -108,6 +108,6 @@ begin
       from execution e
      where n.id = p_node_run and n.status = 'uncertain' and e.id = n.execution_id and e.status in ('running', 'paused')
     returning jsonb_build_object('execution', n.execution_id, 'key', n.key, 'path', n.path, 'queue', n.queue, 'attempt', n.attempt,
-              'revision', n.revision, 'status', n.status, 'priority', e.priority, 'version', e.version_id) into v_result;
+              'revision', n.revision, 'status', n.status, 'workspace', n.workspace_id, 'priority', e.priority, 'version', e.version_id) into v_result;
     return v_result;
 end $$;

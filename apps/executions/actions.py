@@ -1,0 +1,275 @@
+"""What people and programs do to executions: one function a verb."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+from uuid import UUID, uuid4
+
+import orjson
+from django.db import connection, transaction
+from jsonschema import Draft202012Validator
+
+from apps.accounts.models import User
+from apps.core.ids import uuid7
+from apps.engine.errors import ConflictError, InvalidError, NotFoundError
+from apps.engine.json_values import check_json
+from apps.engine.outcomes import Failed, NodeError, Succeeded
+from apps.executions import handoff, protocol
+from apps.executions.announcements import announce_change
+from apps.executions.protocol import Ready
+from apps.executions.settling import settle_held
+from apps.workflows.compiled import StartPlan
+from apps.workflows.models import Workflow, WorkflowVersion
+
+MAX_STARTS = 1000
+# Starts by people and by programs go before those of clocks and webhooks.
+HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell"})
+
+
+class WorkflowNotPublishedError(ConflictError):
+    code = "workflow_not_published"
+
+
+class InvalidInputError(InvalidError):
+    """The input does not fit the definition's `inputs`; details: {"errors": [{"pointer", "message"}]}."""
+
+    code = "invalid_input"
+
+
+class TooManyStartsError(InvalidError):
+    code = "too_many_starts"
+
+
+class WrongStatusError(ConflictError):
+    """The execution's status does not allow it; details: {"status": str}."""
+
+    code = "wrong_status"
+
+
+class NotUncertainError(ConflictError):
+    code = "not_uncertain"
+
+
+class ExecutionNotFoundError(NotFoundError):
+    code = "execution_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One execution to be made.
+
+    idempotency_key   a second start of the same workflow with this key returns the first one's execution
+    """
+
+    input: Mapping[str, Any] | None = None
+    business_key: str = ""
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """An accepted start. `created` is False when its idempotency key had made this execution before."""
+
+    execution_id: UUID
+    created: bool
+
+
+def start_execution(
+    *,
+    workflow: Workflow,
+    version: WorkflowVersion | None = None,
+    input: Mapping[str, Any] | None = None,
+    started_by: User | None = None,
+    trigger: str = "api",
+    business_key: str = "",
+    idempotency_key: str | None = None,
+    priority: str | None = None,
+) -> Started:
+    """Start a version of a workflow, the published one unless `version` names another.
+
+    Inside `transaction.atomic()` the execution is made or undone with the caller's transaction; workers hear of it after the commit.
+    Raises WorkflowNotPublishedError, InvalidInputError.
+    """
+    start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
+    return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[0]
+
+
+def start_executions(
+    *,
+    workflow: Workflow,
+    version: WorkflowVersion | None = None,
+    starts: Sequence[Start],
+    started_by: User | None = None,
+    trigger: str = "api",
+    priority: str | None = None,
+) -> list[Started]:
+    """Start up to 1,000 executions of one version in one statement: all or none. As `start_execution` otherwise."""
+    if len(starts) > MAX_STARTS:
+        raise TooManyStartsError(f"Found {len(starts)} starts; at most {MAX_STARTS} are taken at once.", found=len(starts))
+    version = version or workflow.published_version
+    if version is None:
+        raise WorkflowNotPublishedError(f"Workflow '{workflow.name}' has no published version: publish one, or start a version by its id.")
+    _check_inputs(version, starts)
+    plan: StartPlan = version.start
+    priority = priority or plan["priority"] or ("high" if trigger in HIGH_PRIORITY_TRIGGERS else "normal")
+    with transaction.atomic():
+        started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority)
+        ready = [
+            Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority)
+            for one in started
+            if one.created
+            for entry in plan["entries"]
+        ]
+        transaction.on_commit(lambda: handoff.send(ready), robust=True)
+    return started
+
+
+def _check_inputs(version: WorkflowVersion, starts: Sequence[Start]) -> None:
+    schema = version.start.get("input_schema")
+    validator = Draft202012Validator(schema) if schema else None
+    for index, start in enumerate(starts):
+        check_json(start.input)
+        if validator is None:
+            continue
+        faults = [
+            {"pointer": "".join(f"/{part}" for part in fault.absolute_path), "message": fault.message[:500]}
+            for fault in validator.iter_errors(start.input or {})
+        ]
+        if faults:
+            place = f"start {index}, " if len(starts) > 1 else ""
+            raise InvalidInputError(
+                f"The input does not fit the workflow's inputs: {place}{faults[0]['pointer'] or '/'}: {faults[0]['message']}",
+                start=index,
+                errors=faults[:100],
+            )
+
+
+def _insert(
+    version: WorkflowVersion, plan: StartPlan, starts: Sequence[Start], *, started_by: User | None, trigger: str, priority: str
+) -> list[Started]:
+    documents = [
+        {
+            "id": uuid7(),
+            "input": start.input or {},
+            "variables": plan["variables"],
+            "business_key": start.business_key,
+            "idempotency_key": start.idempotency_key,
+        }
+        for start in starts
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select * from start_v1(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)",
+            [
+                version.workspace_id,
+                version.workflow_id,
+                version.id,
+                orjson.dumps(documents).decode(),
+                orjson.dumps(plan["entries"]).decode(),
+                trigger,
+                priority,
+                started_by.id if started_by else None,
+                plan["timeout_seconds"],
+                f"{protocol.DUE_SECONDS} s",
+            ],
+        )
+        return [Started(execution_id, created) for execution_id, created in cursor.fetchall()]
+
+
+def cancel_execution(*, execution_id: UUID) -> str:
+    """Ask an execution to stop: what has not begun ends at once, what runs is asked, and after a grace of 30 s loses its claim.
+
+    Returns the new status, `cancelling` or `cancelled`. Raises WrongStatusError when it has ended, ExecutionNotFoundError.
+    """
+    result = protocol.call_repeating("select cancel_v1(%(execution)s, null) as result", execution=execution_id)
+    return _moved(execution_id, result, allowed={"pending", "running", "paused"}, verb="cancelled")
+
+
+def pause_execution(*, execution_id: UUID) -> str:
+    """Let nothing new begin; what runs finishes. Raises WrongStatusError unless it runs."""
+    result = _pause(execution_id, is_pause=True)
+    return _moved(execution_id, result, allowed={"running"}, verb="paused")
+
+
+def resume_execution(*, execution_id: UUID) -> str:
+    """Go on after a pause. Raises WrongStatusError unless it is paused."""
+    result = _pause(execution_id, is_pause=False)
+    status = _moved(execution_id, result, allowed={"paused"}, verb="resumed")
+    handoff.send(protocol.ready_in(result, execution_id=execution_id, version_id=UUID(result["version"])))
+    return status
+
+
+def _pause(execution_id: UUID, *, is_pause: bool) -> dict[str, Any]:
+    return protocol.call_repeating(
+        "select pause_v1(%(execution)s, %(pause)s, %(due)s::interval) as result",
+        execution=execution_id,
+        pause=is_pause,
+        due=f"{protocol.DUE_SECONDS} s",
+    )
+
+
+def _moved(execution_id: UUID, result: dict[str, Any], *, allowed: set[str], verb: str) -> str:
+    """The new status, announced; or the error that says why there is none."""
+    was = result["was"]
+    if was is None:
+        raise ExecutionNotFoundError(f"There is no execution {execution_id}.")
+    if was not in allowed:
+        raise WrongStatusError(f"The execution is {was}; only one that is {' or '.join(sorted(allowed))} can be {verb}.", status=was)
+    announce_change(execution_id, result)
+    return str(result["status"])
+
+
+def signal_node_run(*, execution_id: UUID, key: str, path: str = "", signal: str, payload: Any = None) -> bool:
+    """Wake a node run that waits for a signal of this name; False when it does not wait for it (any more)."""
+    woken = protocol.call_repeating(
+        "select signal_v1(%(execution)s, %(key)s, %(path)s, %(signal)s, %(payload)s::jsonb, %(due)s::interval) as result",
+        execution=execution_id,
+        key=key,
+        path=path,
+        signal=signal,
+        payload=orjson.dumps(payload).decode(),
+        due=f"{protocol.DUE_SECONDS} s",
+    )
+    if woken is None:
+        return False
+    handoff.send([Ready(execution_id, UUID(woken["version_id"]), key, path, woken["queue"], woken["priority"])])
+    return True
+
+
+def resolve_uncertain(
+    *, node_run_id: int, decision: Literal["rerun", "success", "failed"], output: Any = None, message: str = ""
+) -> None:
+    """Say what became of a node run whose worker died in the middle of its effect.
+
+    rerun     the effect did not happen: run it again
+    success   it did, with this output
+    failed    it did not, and must not be tried again; `message` says why
+    Raises NotUncertainError when the node run is not uncertain, or its execution is over.
+    """
+    check_json(output)
+    token = uuid4()
+    result = protocol.call_repeating(
+        "select resolve_uncertain_v1(%(node_run)s, %(rerun)s, %(token)s, %(due)s::interval) as result",
+        node_run=node_run_id,
+        rerun=decision == "rerun",
+        token=token,
+        due=f"{protocol.DUE_SECONDS} s",
+    )
+    if result is None:
+        raise NotUncertainError("This node run is not uncertain (any more), or its execution has ended.", node_run=node_run_id)
+    execution_id = UUID(result["execution"])
+    if decision == "rerun":
+        handoff.send([Ready(execution_id, UUID(result["version"]), result["key"], result["path"], result["queue"], result["priority"])])
+        return
+    outcome: Succeeded | Failed = Succeeded(output)
+    if decision == "failed":
+        outcome = Failed(NodeError("resolved_as_failed", message or "A person decided that it failed."), is_final=True)
+    settle_held(
+        execution_id=execution_id,
+        workspace_id=UUID(result["workspace"]),
+        version_id=UUID(result["version"]),
+        key=result["key"],
+        path=result["path"],
+        token=token,
+        outcome=outcome,
+    )

@@ -1,0 +1,256 @@
+"""The engine's statements. Each is one round trip and one commit, and is fenced or idempotent, so that it may be repeated.
+
+Nothing else writes the status of an execution or a node run. The SQL functions and their shapes are in `sql/`.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from apps.executions.connection import fetch, fetch_repeating
+
+LEASE_SECONDS = float(os.environ.get("ENGINE_LEASE_SECONDS", "30"))
+DUE_SECONDS = float(os.environ.get("ENGINE_DUE_SECONDS", "15"))
+MAX_LOSSES = 3
+CANCEL_GRACE_SECONDS = float(os.environ.get("ENGINE_CANCEL_GRACE_SECONDS", "30"))
+INLINE_LIMIT_BYTES = 64 * 1024
+MAX_OUTPUT_BYTES = 50 * 1024 * 1024
+
+_DUE = f"interval '{DUE_SECONDS} s'"
+_LEASE = f"interval '{LEASE_SECONDS} s'"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A queued node run that a message should point at."""
+
+    execution_id: UUID
+    version_id: UUID
+    key: str
+    path: str
+    queue: str
+    priority: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimedRun:
+    """One node run that this worker holds.
+
+    losses      times that a worker was lost in it
+    gate_live   live in-edges, for a join that waited for several; None for other nodes
+    deferred    {"state": any, "signal": any} of a node that waited, None on a first run
+    """
+
+    key: str
+    path: str
+    token: UUID
+    attempt: int
+    losses: int
+    revision: int
+    gate_live: int | None
+    deferred: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """The stored output of a settled node run; `ref` is set where the object store holds it."""
+
+    status: str
+    port: str | None
+    output: Any
+    ref: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim found: the node runs, and what they need of their execution.
+
+    input   None unless it was asked for
+    """
+
+    execution_id: UUID
+    workspace_id: UUID
+    workflow_id: UUID
+    version_id: UUID
+    priority: str
+    trigger: str
+    business_key: str
+    input: Any
+    variables: Mapping[str, Any]
+    created_at: str
+    runs: tuple[ClaimedRun, ...]
+    upstream: Mapping[str, Upstream]
+
+
+_CLAIM = f"""
+with claimed as (
+    update node_run n
+       set status = 'running', claim_token = c.token, lease_until = clock_timestamp() + {_LEASE}, started_at = clock_timestamp(),
+           worker = %(worker)s, due_at = null, revision = n.revision + 1, effect_started_at = null
+      from unnest(%(keys)s::text[], %(tokens)s::uuid[]) as c(key, token), execution e
+     where n.execution_id = %(execution)s and n.key = c.key and n.path = %(path)s
+       and (n.status = 'queued' or n.status = 'running' and n.claim_token = c.token)
+       and e.id = %(execution)s and e.status = 'running'
+    returning n.key, n.path, n.claim_token, n.attempt, n.losses, n.revision, n.deferred
+)
+select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.business_key, e.variables, e.created_at::text,
+       case when %(wants_input)s then e.input end as input,
+       (select jsonb_agg(to_jsonb(c) || jsonb_build_object('live', (
+                   select g.live from gate g where g.execution_id = %(execution)s and g.key = c.key and g.path = c.path)))
+          from claimed c) as runs,
+       (select jsonb_object_agg(u.key, jsonb_build_array(u.status, u.port, u.output, u.output_ref))
+          from unnest(%(reads)s::text[]) as r(key)
+          join node_run u on u.execution_id = %(execution)s and u.key = r.key and u.path = ''
+         where u.status in ('success', 'failed', 'skipped')) as upstream
+  from execution e where e.id = %(execution)s and exists (select from claimed)
+"""
+
+_READ = """
+select key, status, port, output, output_ref from node_run
+ where execution_id = %(execution)s and path = '' and key = any(%(keys)s::text[]) and status in ('success', 'failed', 'skipped')
+"""
+
+_RENEW = f"""
+with held as (select * from unnest(%(executions)s::uuid[], %(keys)s::text[], %(paths)s::text[], %(tokens)s::uuid[]) as h(execution, key, path, token)),
+renewed as (
+    update node_run n set lease_until = clock_timestamp() + {_LEASE} from held h
+     where n.execution_id = h.execution and n.key = h.key and n.path = h.path and n.claim_token = h.token and n.status = 'running'
+    returning n.claim_token
+)
+select h.token, r.claim_token is null as is_lost, e.status = 'cancelling' as is_cancelled
+  from held h left join renewed r on r.claim_token = h.token left join execution e on e.id = h.execution
+"""
+
+_BEGIN_EFFECT = """
+update node_run n set effect_started_at = clock_timestamp()
+ where n.execution_id = %(execution)s and n.key = %(key)s and n.path = %(path)s and n.claim_token = %(token)s and n.status = 'running'
+returning 1 as held
+"""
+
+_LAPSE = """
+update node_run n set lease_until = clock_timestamp(), losses = n.losses - %(forgive)s
+ where n.status = 'running' and n.worker = any(%(workers)s)
+returning n.key
+"""
+
+_HAND_BACK = f"""
+update node_run n
+   set status = 'queued', revision = n.revision + 1, lease_until = null, claim_token = null, due_at = clock_timestamp() + {_DUE}
+  from execution e
+ where n.execution_id = %(execution)s and n.key = %(key)s and n.path = %(path)s and n.claim_token = %(token)s and n.status = 'running'
+   and n.effect_started_at is null and e.id = n.execution_id
+returning n.key, n.path, n.queue, e.priority, e.version_id
+"""
+
+
+def claim(
+    *, execution_id: UUID, keys: Sequence[str], tokens: Sequence[UUID], path: str, worker: str, reads: Sequence[str], wants_input: bool
+) -> Claim | None:
+    """Take queued node runs of one execution; None when all are somebody else's, or the execution does not run.
+
+    tokens   fresh random UUIDs, one for each key: the fence of everything written about the claim later
+    reads    keys of node runs whose outputs come along
+    """
+    rows = fetch_repeating(
+        _CLAIM,
+        {
+            "execution": execution_id,
+            "keys": list(keys),
+            "tokens": list(tokens),
+            "path": path,
+            "worker": worker,
+            "reads": list(reads),
+            "wants_input": wants_input,
+        },
+        give_up_after_seconds=LEASE_SECONDS / 2,
+    )
+    if not rows:
+        return None
+    row = rows[0]
+    runs = tuple(
+        ClaimedRun(
+            key=run["key"],
+            path=run["path"],
+            token=UUID(run["claim_token"]),
+            attempt=run["attempt"],
+            losses=run["losses"],
+            revision=run["revision"],
+            gate_live=run["live"],
+            deferred=run["deferred"],
+        )
+        for run in row["runs"]
+    )
+    upstream = {key: Upstream(*values) for key, values in (row["upstream"] or {}).items()}
+    shared = {name: row[name] for name in ("workspace_id", "workflow_id", "version_id", "priority", "trigger", "business_key", "variables")}
+    return Claim(execution_id=execution_id, input=row["input"], created_at=row["created_at"], runs=runs, upstream=upstream, **shared)
+
+
+def read_outputs(*, execution_id: UUID, keys: Sequence[str]) -> dict[str, Upstream]:
+    """Outputs of settled node runs, by key."""
+    rows = fetch_repeating(_READ, {"execution": execution_id, "keys": list(keys)})
+    return {row["key"]: Upstream(row["status"], row["port"], row["output"], row["output_ref"]) for row in rows}
+
+
+def begin_effect(*, execution_id: UUID, run: ClaimedRun) -> bool:
+    """Record that the effect is about to happen; False when the claim is lost, and then it must not happen."""
+    return bool(fetch_repeating(_BEGIN_EFFECT, {"execution": execution_id, "key": run.key, "path": run.path, "token": run.token}))
+
+
+def settle(*, execution_id: UUID, settlements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v1.sql`."""
+    document = orjson.dumps(settlements).decode()
+    return call_repeating(f"select settle_v1(%(execution)s, {_DUE}, %(document)s::jsonb) as result", execution=execution_id, document=document)
+
+
+def ready_in(result: Mapping[str, Any], *, execution_id: UUID, version_id: UUID) -> list[Ready]:
+    """What a settlement or a resume made ready."""
+    return [Ready(execution_id, version_id, row["key"], row["path"], row["queue"], result["priority"]) for row in result["ready"]]
+
+
+def hand_back(*, execution_id: UUID, run: ClaimedRun) -> Ready | None:
+    """Queue a claimed node run again that has not begun; it costs no try. None when the claim was lost, or the effect has begun."""
+    rows = fetch_repeating(_HAND_BACK, {"execution": execution_id, "key": run.key, "path": run.path, "token": run.token})
+    return ready_of({**rows[0], "execution_id": execution_id}) if rows else None
+
+
+def renew(*, held: Sequence[tuple[UUID, ClaimedRun]]) -> list[dict[str, Any]]:
+    """Renew leases: [{"token", "is_lost", "is_cancelled"}], one for each claim."""
+    return fetch(
+        _RENEW,
+        {
+            "executions": [execution_id for execution_id, _ in held],
+            "keys": [run.key for _, run in held],
+            "paths": [run.path for _, run in held],
+            "tokens": [run.token for _, run in held],
+        },
+    )
+
+
+def lapse(*, workers: Sequence[str], forgive: bool = False) -> int:
+    """Let the leases of dead worker processes lapse now, for the sweepers to rescue; `forgive` keeps it from counting as a loss."""
+    return len(fetch(_LAPSE, {"workers": list(workers), "forgive": int(forgive)}))
+
+
+def running_workers(*, host: str) -> list[str]:
+    """Labels of the worker processes of this host that hold node runs."""
+    statement = "select distinct worker from node_run where status = 'running' and worker like %(host)s"
+    return [row["worker"] for row in fetch(statement, {"host": f"{host}:%"})]
+
+
+def call(statement: str, **parameters: Any) -> Any:
+    """Result of a statement that selects one value named `result`."""
+    return fetch(statement, parameters)[0]["result"]
+
+
+def call_repeating(statement: str, **parameters: Any) -> Any:
+    """As `call`, repeated until PostgreSQL answers."""
+    return fetch_repeating(statement, parameters)[0]["result"]
+
+
+def ready_of(row: Mapping[str, Any]) -> Ready:
+    """A row of a sweeper as what a message points at."""
+    return Ready(row["execution_id"], row["version_id"], row["key"], row["path"], row["queue"], row["priority"])

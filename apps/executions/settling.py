@@ -1,0 +1,26 @@
+"""Settling of a claim that nobody performs: one that a person or a sweeper holds."""
+
+import time
+from uuid import UUID
+
+from apps.engine.outcomes import Outcome
+from apps.executions import handoff, protocol
+from apps.executions.announcements import announce_change
+from apps.executions.graphs import graphs
+from apps.executions.settlement import Settlement, end_of
+
+
+def settle_held(
+    *, execution_id: UUID, workspace_id: UUID, version_id: UUID, key: str, path: str, token: UUID, outcome: Outcome
+) -> bool:
+    """Record `outcome` for a claim held under `token`, and send what follows; False when the claim is lost."""
+    graph = graphs.get(version_id)
+    settlement = Settlement(graph, key=key, path=path, token=token)
+    end = end_of(graph.nodes[key], outcome, workspace_id=workspace_id, attempt=1)
+    starting = settlement.settle(key, end, started=time.monotonic())
+    result = protocol.settle(execution_id=execution_id, settlements=[settlement.document(starting=starting)])
+    if not result["applied"][0]:
+        return False
+    handoff.send(protocol.ready_in(result, execution_id=execution_id, version_id=version_id))
+    announce_change(execution_id, result)
+    return True

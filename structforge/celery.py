@@ -1,0 +1,11 @@
+"""The Celery application. Messages carry ids only; what they may do and in what order is decided in PostgreSQL."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "structforge.settings.dev")
+
+app = Celery("structforge")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["workers"])
