@@ -16,10 +16,15 @@ def host() -> str:
     return f"{socket.gethostname()}/{number}"
 
 
+@cache
+def _created(pid: int) -> float:
+    return psutil.Process(pid).create_time()
+
+
 def label(pid: int | None = None) -> str:
     """`host/namespace:pid:start time`; a reused pid has another start time."""
-    process = psutil.Process(pid or os.getpid())
-    return f"{host()}:{process.pid}:{process.create_time():.2f}"
+    pid = pid or os.getpid()
+    return f"{host()}:{pid}:{_created(pid):.2f}"
 
 
 def is_alive(worker: str) -> bool:

@@ -164,11 +164,16 @@ def mark_pool_child() -> None:
     _pool_child = True
 
 
+def process_leases() -> Leases:
+    """The claims of this process; a fork starts with none."""
+    return _leases
+
+
 def _reset() -> None:
-    global leases  # noqa: PLW0603
-    leases = Leases()
+    global _leases  # noqa: PLW0603
+    _leases = Leases()
 
 
 _pool_child = False
-leases = Leases()
+_leases = Leases()
 os.register_at_fork(after_in_child=_reset)

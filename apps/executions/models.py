@@ -10,6 +10,10 @@ from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN, ExecutionS
 from apps.workflows.models import Workflow, WorkflowVersion
 
 
+ENDED_EXECUTION = sorted(status.value for status in SETTLED_EXECUTION)
+ENDED_NODE_RUN = sorted(status.value for status in SETTLED_NODE_RUN)
+
+
 def _choices(statuses: type[ExecutionStatus] | type[NodeRunStatus]) -> list[tuple[str, str]]:
     return [(status.value, status.value) for status in statuses]
 
@@ -61,12 +65,12 @@ class Execution(models.Model):
             models.CheckConstraint(condition=Q(open_nodes__gte=0), name="execution_open_nodes_not_negative"),
             # The strongest of all: an execution neither ends with work left nor stays open without work.
             models.CheckConstraint(
-                condition=Q(open_nodes=0, status__in=SETTLED_EXECUTION) | Q(open_nodes__gt=0) & ~Q(status__in=SETTLED_EXECUTION),
+                condition=Q(open_nodes=0, status__in=ENDED_EXECUTION) | Q(open_nodes__gt=0) & ~Q(status__in=ENDED_EXECUTION),
                 name="execution_ends_with_its_last_node",
             ),
             models.CheckConstraint(
-                condition=Q(finished_at__isnull=False, status__in=SETTLED_EXECUTION)
-                | Q(finished_at__isnull=True) & ~Q(status__in=SETTLED_EXECUTION),
+                condition=Q(finished_at__isnull=False, status__in=ENDED_EXECUTION)
+                | Q(finished_at__isnull=True) & ~Q(status__in=ENDED_EXECUTION),
                 name="execution_finished_at_when_settled",
             ),
         ]
@@ -144,8 +148,8 @@ class NodeRun(models.Model):
                 name="node_run_waiting_has_a_way_out",
             ),
             models.CheckConstraint(
-                condition=Q(finished_at__isnull=False, status__in=SETTLED_NODE_RUN)
-                | Q(finished_at__isnull=True) & ~Q(status__in=SETTLED_NODE_RUN),
+                condition=Q(finished_at__isnull=False, status__in=ENDED_NODE_RUN)
+                | Q(finished_at__isnull=True) & ~Q(status__in=ENDED_NODE_RUN),
                 name="node_run_finished_at_when_settled",
             ),
         ]
@@ -203,3 +207,13 @@ class ExecutionEvent(models.Model):
     class Meta:
         db_table = "execution_event"
         constraints = [models.UniqueConstraint(fields=["execution", "sequence"], name="execution_event_sequence")]
+
+
+class EngineState(models.Model):
+    """One value of the engine as a whole, by name: the epoch of Redis."""
+
+    name = models.CharField(max_length=32, primary_key=True)
+    value = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "engine_state"

@@ -30,17 +30,18 @@ returns table (execution_id uuid, key text, path text, queue text, priority text
 $$;
 
 -- Claims whose lease has lapsed. What may run again is queued; what may have happened outside is uncertain; what is out of tries, or
--- asks to fail, is claimed by the sweeper (token p_token) so that it can be settled as failed in a transaction of its own.
-create function rescue_v1(p_limit int, p_max_losses int, p_token uuid, p_due interval)
-returns table (execution_id uuid, key text, path text, queue text, status text, priority text, version_id uuid, attempt int, revision int,
-               worker text) language sql as $$
+-- asks to fail, is claimed by the sweeper (token p_token) so that it can be settled as failed in a transaction of its own. `p_workers`
+-- narrows it to the claims of these worker processes.
+create function rescue_v1(p_limit int, p_max_losses int, p_token uuid, p_due interval, p_workers text[])
+returns table (execution_id uuid, workspace_id uuid, key text, path text, queue text, status text, priority text, version_id uuid,
+               attempt int, revision int, worker text) language sql as $$
     with lapsed as materialized (
         select n.id, e.priority, e.version_id,
                case when n.on_worker_lost = 'ask' and n.effect_started_at is not null then 'uncertain'
                     when n.on_worker_lost = 'fail' and n.effect_started_at is not null or n.losses + 1 >= p_max_losses then 'running'
                     else 'queued' end as verdict
           from node_run n join execution e on e.id = n.execution_id
-         where n.status = 'running' and n.lease_until <= clock_timestamp()
+         where n.status = 'running' and n.lease_until <= clock_timestamp() and (p_workers is null or n.worker = any (p_workers))
          order by n.lease_until limit p_limit for update of n skip locked
     )
     update node_run n
@@ -51,7 +52,7 @@ returns table (execution_id uuid, key text, path text, queue text, status text, 
            due_at = case when l.verdict = 'queued' then clock_timestamp() + p_due end,
            sends = 0
       from lapsed l where n.id = l.id
-    returning n.execution_id, n.key, n.path, n.queue, n.status, l.priority, l.version_id, n.attempt, n.revision, n.worker
+    returning n.execution_id, n.workspace_id, n.key, n.path, n.queue, n.status, l.priority, l.version_id, n.attempt, n.revision, n.worker
 $$;
 
 -- Executions that are to stop: again what slipped back to queued, and after the grace also what still runs.

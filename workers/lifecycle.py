@@ -1,0 +1,59 @@
+"""What a Celery process does when it starts and when it stops."""
+
+import logging
+import random
+import threading
+from typing import Any
+
+from celery import signals
+from django.conf import settings
+from redis import Redis
+
+from apps.executions import protocol
+from apps.executions.connection import TRANSIENT, close_pool
+from apps.nodes import registry
+from workers import host
+from workers.leases import mark_pool_child
+from workers.sweepers import Sweeper
+
+log = logging.getLogger(__name__)
+
+_stop = threading.Event()
+
+
+def _sweep(*, slowness: float) -> None:
+    redis = Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=5, health_check_interval=5)
+    sweeper = Sweeper(redis=redis)
+    threading.Thread(target=sweeper.run, args=(_stop,), kwargs={"slowness": slowness}, name="sweeper", daemon=True).start()
+
+
+@signals.beat_init.connect
+def beat_started(**_: Any) -> None:
+    """Beat is the clock of the installation: its sweepers run at full pace."""
+    _sweep(slowness=1.0)
+
+
+@signals.worker_ready.connect
+def worker_started(**_: Any) -> None:
+    """Every worker sweeps too, five to ten times as slowly, in case there is no beat."""
+    registry.load()
+    _sweep(slowness=random.uniform(5, 10))
+
+
+@signals.worker_process_init.connect
+def pool_child_started(**_: Any) -> None:
+    mark_pool_child()
+
+
+@signals.worker_shutdown.connect
+def worker_stopped(**_: Any) -> None:
+    """Let go of what this worker, or its pool children, still hold; it costs them no try."""
+    _stop.set()
+    try:
+        gone = [worker for worker in protocol.running_workers(host=host.host()) if worker == host.label() or not host.is_alive(worker)]
+        if gone:
+            count = protocol.lapse(workers=gone, forgive=True)
+            log.info("Handed back %d node runs.", count)
+    except TRANSIENT as error:
+        log.warning("Node runs in hand could not be handed back; their leases will lapse: %s", error)
+    close_pool()

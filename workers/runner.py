@@ -1,0 +1,122 @@
+"""What a worker does with a message: claim, perform, settle, hand on."""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from apps.engine.graph import Graph
+from apps.executions import protocol
+from apps.executions.announcements import announce_change
+from apps.executions.connection import TRANSIENT
+from apps.executions.graphs import UnknownVersionError, graphs
+from apps.executions.protocol import Claim, ClaimedRun, Ready
+from workers import canvas, faults, host
+from workers.leases import process_leases
+from workers.stretch import LeaseLostError, Stretch, Values
+
+log = logging.getLogger(__name__)
+
+# Nodes that share a message are recorded together, at least this often.
+FLUSH_SECONDS = 0.05
+MAX_READS = 2000
+
+
+def run(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID, *, hand_over: Callable[[Sequence[Ready]], bool]) -> None:
+    """Run the named nodes of one execution, as far as they are queued and nobody else took them, and send what follows.
+
+    hand_over   given what became ready; True when a message for exactly that is already under way (the next link of a chain)
+    """
+    continuing: Sequence[str] = keys
+    while continuing:
+        continuing = _run_once(execution_id, continuing, path, version_id, hand_over)
+
+
+def _run_once(
+    execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID, hand_over: Callable[[Sequence[Ready]], bool]
+) -> Sequence[str]:
+    """Returns keys of pure nodes that became ready by the count of a gate: they go on here, without a message."""
+    if (claimed := _claim(execution_id, keys, path, version_id)) is None:
+        hand_over([])
+        return ()
+    graph, claim = claimed
+    ready = _perform_all(graph, claim)
+    here = _goes_on_here(graph, ready)
+    elsewhere = [one for one in ready if one.key not in here]
+    if not hand_over(elsewhere):
+        canvas.send(graph, elsewhere)
+    return here
+
+
+def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID) -> tuple[Graph, Claim] | None:
+    try:
+        graph = graphs.get(version_id)
+        reads = {read for key in keys for read in graph.reads_of_stretch(key)}
+    except (UnknownVersionError, KeyError):
+        log.warning("A message names version %s with nodes %s, which do not exist; dropped.", version_id, list(keys)[:3])
+        return None
+    faults.point("claim.before")
+    claim = protocol.claim(
+        execution_id=execution_id,
+        keys=keys,
+        tokens=[uuid4() for _ in keys],
+        path=path,
+        worker=host.label(),
+        reads=sorted(reads)[:MAX_READS],
+        wants_input=True,
+    )
+    faults.point("claim.after")
+    if claim is None:
+        return None
+    # The message's version is a hint; the row tells the true one.
+    return (graph if claim.version_id == version_id else graphs.get(claim.version_id)), claim
+
+
+def _perform_all(graph: Graph, claim: Claim) -> list[Ready]:
+    """Perform the claimed node runs one after the other; returns what became ready."""
+    ready: list[Ready] = []
+    values = Values(graph, claim)
+    stretches = [Stretch(graph, claim, run, values) for run in claim.runs]
+    documents: list[dict[str, Any]] = []
+    flushed = time.monotonic()
+    is_stopped = False
+    with process_leases().holding([stretch.held for stretch in stretches]):
+        for stretch in stretches:
+            try:
+                documents.append(stretch.cancelled() if is_stopped else stretch.go())
+            except LeaseLostError:
+                log.warning("The claim of %s in execution %s was lost; its outcome is dropped.", stretch.held.run.key, claim.execution_id)
+            if time.monotonic() - flushed > FLUSH_SECONDS or stretch is stretches[-1]:
+                more, is_stopped = _settle(claim, documents)
+                ready += more
+                documents, flushed = [], time.monotonic()
+    return ready
+
+
+def _settle(claim: Claim, documents: list[dict[str, Any]]) -> tuple[list[Ready], bool]:
+    """Write; returns what became ready, and whether the execution is to stop."""
+    if not documents:
+        return [], False
+    result = protocol.settle(execution_id=claim.execution_id, settlements=documents)
+    faults.point("settle.after")
+    if not all(result["applied"]):
+        lost = [document["key"] for document, applied in zip(documents, result["applied"], strict=True) if not applied]
+        log.warning("Fenced: %s of execution %s are somebody else's now; their outcomes are dropped.", lost, claim.execution_id)
+    if result["sequence"] is not None:
+        announce_change(claim.execution_id, result)
+    return protocol.ready_in(result, execution_id=claim.execution_id, version_id=claim.version_id), result["status"] == "cancelling"
+
+
+def _goes_on_here(graph: Graph, ready: list[Ready]) -> list[str]:
+    """A single pure node that is ready needs no message: this worker takes it at once."""
+    pure = [one.key for one in ready if graph.nodes[one.key].traits.is_pure]
+    return pure if len(pure) == 1 and graph.nodes[pure[0]].is_join else []
+
+
+def hand_back(execution_id: UUID, run: ClaimedRun) -> None:
+    """Queue a claim again that has not begun; used when this worker is told to stop."""
+    try:
+        protocol.hand_back(execution_id=execution_id, run=run)
+    except TRANSIENT:
+        log.warning("%s of execution %s could not be handed back; its lease will lapse.", run.key, execution_id)

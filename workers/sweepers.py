@@ -1,0 +1,221 @@
+"""Sweepers make good what was lost: messages, workers, timers, Redis itself.
+
+They run in beat, in any number of copies, and more slowly in every worker, so that losing all beats costs time and nothing else.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from celery import current_app
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from apps.engine.outcomes import Failed, NodeError
+from apps.executions import protocol
+from apps.executions.announcements import announce_change, announce_hint
+from apps.executions.connection import TRANSIENT, fetch
+from apps.executions.handoff import queue_name, send
+from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SECONDS, MAX_LOSSES, ready_of
+from apps.executions.settling import settle_held
+from workers import host
+from workers.epoch import Epoch
+
+log = logging.getLogger(__name__)
+
+BATCH = 500
+DUE = f"{DUE_SECONDS} s"
+
+
+@dataclass(slots=True)
+class HoldDown:
+    """Keeps the rescuer still for one lease after a start or a gap: then every lease looks lapsed, though its worker lives.
+
+    gap_seconds   silence of the database that counts as an outage
+    """
+
+    lease_seconds: float = LEASE_SECONDS
+    gap_seconds: float = 5.0
+    clock: Callable[[], float] = time.monotonic
+    _until: float = field(init=False)
+    _last: tuple[float, float, str] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._until = self.clock() + self.lease_seconds
+
+    def observe(self, *, database_seconds: float, server: str) -> None:
+        """Take note of an answer of the database: its clock, and which start of which server it is."""
+        now = self.clock()
+        if self._last is not None:
+            last_now, last_database, last_server = self._last
+            gap = now - last_now
+            jump = abs((database_seconds - last_database) - gap)
+            if gap > self.gap_seconds or jump > self.gap_seconds or server != last_server:
+                log.warning("The database was away, moved, or its clock jumped: no rescue for %.0f s.", self.lease_seconds)
+                self._until = now + self.lease_seconds
+        self._last = (now, database_seconds, server)
+
+    @property
+    def is_active(self) -> bool:
+        return self.clock() < self._until
+
+
+class Sweeper:
+    """All sweeps, each with its period in seconds."""
+
+    def __init__(self, *, redis: "Redis[bytes]", hold_down: HoldDown | None = None) -> None:
+        self._hold_down = hold_down or HoldDown()
+        self._redis = redis
+        self._epoch = Epoch(redis)
+        self.sweeps: dict[Callable[[], object], float] = {
+            self.observe_database: 1.0,
+            self.wake: 0.5,
+            self.send_overdue: 0.5,
+            self.rescue_dead: 1.0,
+            self.rescue: 1.0,
+            self.check_epoch: 1.0,
+            self.stop_cancelling: 2.0,
+            self.end_overdue: 1.0,
+            self.check_invariants: 60.0,
+        }
+
+    def observe_database(self) -> None:
+        statement = "select extract(epoch from clock_timestamp())::float8 as now, pg_postmaster_start_time()::text || coalesce(inet_server_addr()::text, '') as server"
+        row = fetch(statement, {})[0]
+        self._hold_down.observe(database_seconds=row["now"], server=row["server"])
+
+    def wake(self) -> int:
+        """Queue the node runs whose timer went off."""
+        rows = fetch("select * from sweep_wake_v1(%(limit)s, %(due)s::interval)", {"limit": BATCH, "due": DUE})
+        self._send(rows)
+        for execution_id, changes in _changes(rows, status="queued").items():
+            announce_hint(execution_id, changes)
+        return len(rows)
+
+    def send_overdue(self) -> int:
+        """Send again what nobody claimed in time, unless its queue is so long that nothing need be lost."""
+        rows = fetch("select * from sweep_due_v1(%(limit)s, %(due)s::interval)", {"limit": BATCH, "due": DUE})
+        by_queue: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+        for row in rows:
+            by_queue[queue_name(row["queue"], row["priority"])].append(row)
+        for queue, overdue in by_queue.items():
+            if self._length(queue) < len(overdue):
+                self._send(overdue)
+        return len(rows)
+
+    def rescue_dead(self) -> int:
+        """Let the leases lapse that dead processes of this host hold."""
+        dead = [worker for worker in protocol.running_workers(host=host.host()) if not host.is_alive(worker)]
+        if not dead:
+            return 0
+        log.warning("Worker processes died with node runs in hand: %s", ", ".join(dead))
+        lapsed = protocol.lapse(workers=dead)
+        self._rescue_now(dead)
+        return lapsed
+
+    def rescue(self) -> int:
+        """Take node runs back from workers whose lease has lapsed."""
+        return 0 if self._hold_down.is_active else self._rescue_now()
+
+    def _rescue_now(self, workers: Sequence[str] | None = None) -> int:
+        token = uuid4()
+        rows = fetch(
+            "select * from rescue_v1(%(limit)s, %(losses)s, %(token)s, %(due)s::interval, %(workers)s::text[])",
+            {"limit": BATCH, "losses": MAX_LOSSES, "token": token, "due": DUE, "workers": None if workers is None else list(workers)},
+        )
+        self._send([row for row in rows if row["status"] == "queued"])
+        for row in rows:
+            log.warning("Rescued %s of execution %s from %s: %s", row["key"], row["execution_id"], row["worker"], row["status"])
+            if row["status"] == "running":
+                _fail_as_lost(row, token)
+            else:
+                announce_hint(row["execution_id"], _changes([row], status=row["status"])[row["execution_id"]])
+        return len(rows)
+
+    def check_epoch(self) -> int:
+        """When Redis was emptied or replaced, send everything that is queued again."""
+        if not self._epoch.has_changed():
+            return 0
+        log.warning("Redis was emptied or replaced: all queued node runs are sent again.")
+        sent = 0
+        while rows := self._epoch.next_batch():
+            self._send(rows)
+            sent += len(rows)
+        return sent
+
+    def stop_cancelling(self) -> int:
+        rows = fetch(
+            "select * from sweep_cancelling_v1(%(limit)s, %(grace)s::interval)", {"limit": 100, "grace": f"{CANCEL_GRACE_SECONDS} s"}
+        )
+        for row in rows:
+            announce_change(row["execution_id"], row["result"])
+        return len(rows)
+
+    def end_overdue(self) -> int:
+        """Cancel the executions that are past their deadline; they end as failed, with code `timed_out`."""
+        error = NodeError("timed_out", "The execution took longer than its timeout_seconds.").as_json()
+        rows = fetch("select * from sweep_deadlines_v1(%(limit)s, %(error)s::jsonb)", {"limit": 100, "error": orjson.dumps(error).decode()})
+        for row in rows:
+            if row["result"].get("sequence") is not None:
+                announce_change(row["execution_id"], row["result"])
+        return len(rows)
+
+    def check_invariants(self) -> int:
+        rows = fetch("select * from broken_invariants_v1()", {})
+        for row in rows:
+            log.error("Execution %s: %s", row["execution_id"], row["fault"])
+        return len(rows)
+
+    def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        send(ready_of(row) for row in rows)
+
+    def _length(self, queue: str) -> int:
+        try:
+            with current_app.connection_for_read() as connection:
+                return int(connection.default_channel._size(queue))  # noqa: SLF001  # the one way that kombu's transports share
+        except (RedisError, OperationalError, ConnectionError, OSError):
+            return 0
+
+    def run(self, stop: threading.Event, *, slowness: float = 1.0) -> None:
+        """Sweep until `stop` is set. `slowness` stretches all periods but the rescue of this host's dead, which nobody else may see."""
+        due = {sweep: time.monotonic() + random.uniform(0, period * slowness) for sweep, period in self.sweeps.items()}
+        while not stop.wait(max(0.0, min(due.values()) - time.monotonic())):
+            sweep = min(due, key=lambda one: due[one])
+            period = self.sweeps[sweep] * (1.0 if sweep in (self.rescue_dead, self.observe_database) else slowness)
+            due[sweep] = time.monotonic() + period
+            try:
+                sweep()
+            except (*TRANSIENT, RedisError) as error:
+                log.warning("%s found no answer: %s", sweep.__name__, error)
+            except Exception:
+                log.exception("%s failed; it is tried again.", sweep.__name__)
+
+
+def _fail_as_lost(row: Mapping[str, Any], token: UUID) -> None:
+    message = f"Its worker was lost {MAX_LOSSES} times." if row["attempt"] > 1 else "Its worker was lost."
+    settle_held(
+        execution_id=row["execution_id"],
+        workspace_id=row["workspace_id"],
+        version_id=row["version_id"],
+        key=row["key"],
+        path=row["path"],
+        token=token,
+        outcome=Failed(NodeError("worker_lost", message), is_final=True),
+    )
+
+
+def _changes(rows: Sequence[Mapping[str, Any]], *, status: str) -> dict[UUID, list[dict[str, Any]]]:
+    """Node run changes for the live view, by execution."""
+    changes: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        change = {"key": row["key"], "path": row["path"], "status": status, "attempt": row["attempt"], "revision": row["revision"]}
+        changes[row["execution_id"]].append(change)
+    return changes

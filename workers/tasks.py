@@ -1,0 +1,28 @@
+"""The Celery tasks. Their names are part of the wire format."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from celery import Task
+
+from apps.executions.handoff import RUN_NODE
+from apps.executions.protocol import Ready
+from structforge.celery import app
+from workers import lifecycle, runner
+
+
+@app.task(bind=True, name=RUN_NODE, ignore_result=True)
+def run_node(self: Task, execution_id: str, keys: list[str], path: str, version_id: str) -> None:
+    """Look at these nodes of an execution: whatever is queued of them is run."""
+
+    def hand_over(ready: Sequence[Ready]) -> bool:
+        links = self.request.chain
+        if links and [one.key for one in ready] == links[-1]["args"][1]:
+            return True
+        self.request.chain = None
+        return False
+
+    runner.run(UUID(execution_id), keys, path, UUID(version_id), hand_over=hand_over)
+
+
+__all__ = ["lifecycle", "run_node"]
