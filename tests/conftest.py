@@ -1,0 +1,6 @@
+import django
+
+from tests import services
+
+services.start()
+django.setup()
