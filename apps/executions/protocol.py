@@ -133,7 +133,7 @@ returning 1 as held
 
 _LAPSE = """
 update node_run n set lease_until = clock_timestamp(), losses = n.losses - %(forgive)s
- where n.status = 'running' and n.worker = any(%(workers)s)
+ where n.status = 'running' and n.worker = any(%(workers)s) and n.lease_until > clock_timestamp()
 returning n.key
 """
 

@@ -9,6 +9,7 @@ from apps.nodes.contract import NodeType
 ENTRY_POINT_GROUP = "structforge.nodes"
 
 _registered: dict[str, NodeType] = {}  # type: ignore[type-arg]  # node types of any config
+_internal: dict[str, NodeType] = {}  # type: ignore[type-arg]  # what the engine itself puts into graphs
 
 
 class UnknownNodeTypeError(NotFoundError):
@@ -21,10 +22,17 @@ def register(node_type: type[NodeType]) -> type[NodeType]:  # type: ignore[type-
     return node_type
 
 
+def register_internal(node_type: type[NodeType]) -> type[NodeType]:  # type: ignore[type-arg]
+    """Class decorator: make a node type known to the engine alone; no definition may name it."""
+    _internal[node_type.name] = node_type()
+    return node_type
+
+
 @cache
 def load() -> None:
     """Import the built-in node types and every installed package of node types, once per process."""
     import apps.nodes.builtin  # noqa: F401, PLC0415  # registers on import
+    import apps.nodes.internal  # noqa: F401, PLC0415
 
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
         entry_point.load()
@@ -38,7 +46,7 @@ def all_types() -> dict[str, NodeType]:  # type: ignore[type-arg]
 
 def find_type(name: str) -> NodeType | None:  # type: ignore[type-arg]
     load()
-    return _registered.get(name)
+    return _registered.get(name) or _internal.get(name)
 
 
 def get_type(name: str) -> NodeType:  # type: ignore[type-arg]

@@ -56,7 +56,7 @@ declare
     v_row record;
 begin
     select e.status into v_status from execution e where e.id = p_execution for no key update;
-    if not found or v_status <> case when p_pause then 'running' else 'paused' end then
+    if not found or v_status <> (case when p_pause then 'running' else 'paused' end) then
         return jsonb_build_object('status', v_status, 'was', v_status);
     end if;
     update execution e set status = case when p_pause then 'paused' else 'running' end, event_seq = e.event_seq + 1

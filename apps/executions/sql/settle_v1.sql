@@ -61,7 +61,7 @@ begin
         if not found then
             perform 1 from node_run n
               where n.execution_id = p_execution and n.key = d->>'key' and n.path = d->>'path'
-                and n.claim_token = (d->>'token')::uuid and n.status <> 'running' and n.status = v_to;
+                and n.claim_token = (d->>'token')::uuid and n.status <> 'running';
             v_applied := v_applied || found;
             v_replayed := v_replayed or found;
             continue;
@@ -88,11 +88,10 @@ begin
                             else coalesce(x.wake_at, v_now + make_interval(secs => x.delay_seconds)) end,
                        case when x.status = 'waiting' then x.waits_for end,
                        case when x.status = 'waiting' then jsonb_build_object('state', x.state) end
-                  from jsonb_to_recordset(d->'rows') with ordinality
+                  from jsonb_to_recordset((d->'rows') - 0)
                        as x(key text, status text, port text, output jsonb, output_ref text, error jsonb, input jsonb, queue text, lost text,
                             started_ms double precision, finished_ms double precision, delay_seconds double precision,
-                            wake_at timestamptz, waits_for text, state jsonb, ordinality bigint)
-                 where x.ordinality > 1
+                            wake_at timestamptz, waits_for text, state jsonb)
                 returning n.key, n.path, n.status, n.port, n.error, n.wake_at
             )
             select jsonb_agg(jsonb_build_object('key', b.key, 'path', b.path, 'status', b.status, 'attempt', 1, 'revision', 1,

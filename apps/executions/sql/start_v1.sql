@@ -14,8 +14,9 @@ declare
 begin
     return query
     with wanted as (
-        select ordinality, s.* from jsonb_to_recordset(p_starts) with ordinality
-            as s(id uuid, input jsonb, variables jsonb, business_key text, idempotency_key text, ordinality bigint)
+        select s.* from rows from (jsonb_to_recordset(p_starts)
+            as (id uuid, input jsonb, variables jsonb, business_key text, idempotency_key text)) with ordinality
+            as s(id, input, variables, business_key, idempotency_key, ordinality)
     ), made as (
         insert into execution as e (
             id, workspace_id, workflow_id, version_id, status, open_nodes, event_seq, priority, trigger, business_key, idempotency_key,
@@ -25,7 +26,7 @@ begin
                p_started_by, v_now, v_now, v_now + make_interval(secs => p_timeout_seconds)
           from wanted w
         on conflict (workflow_id, idempotency_key) where idempotency_key is not null do nothing
-        returning e.id
+        returning e.id, e.idempotency_key
     ), runs as (
         insert into node_run (workspace_id, execution_id, key, path, status, revision, attempt, losses, queue, worker, on_worker_lost,
                               queued_at, due_at, sends)
@@ -38,9 +39,10 @@ begin
                   from jsonb_array_elements(p_entries) n)
           from made m
     )
-    select coalesce(m.id, earlier.id), m.id is not null
+    select coalesce(m.id, twin.id, earlier.id), m.id is not null
       from wanted w
       left join made m on m.id = w.id
+      left join made twin on m.id is null and twin.idempotency_key = w.idempotency_key
       left join execution earlier on m.id is null and earlier.workflow_id = p_workflow and earlier.idempotency_key = w.idempotency_key
      order by w.ordinality;
 end $$;

@@ -1,0 +1,342 @@
+"""A stateful model of the engine's protocol on a real PostgreSQL.
+
+Hypothesis plays a broker that loses, repeats and delays messages, workers that crash, freeze and report late, sweepers that crash half
+way, and an operator who pauses, resumes, cancels and decides. What must always hold is checked after every step.
+"""
+
+import time
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from apps.core.ids import uuid7
+from apps.engine.definition import parse_definition
+from apps.engine.graph import Graph, compile_graph
+from apps.engine.outcomes import NodeError
+from apps.engine.planner import Settled, frontier
+from apps.engine.statuses import SETTLED_NODE_RUN, NodeRunStatus
+from apps.executions import protocol
+from apps.executions.connection import fetch
+from apps.executions.protocol import ClaimedRun
+from apps.executions.settlement import SKIPPED_END, End, Settlement
+from tests.engine.simulation import PORTS, definitions, traits
+
+DUE = "15 s"
+OPEN_TO_MOVE = {"queued", "running", "retrying", "waiting", "uncertain"}
+ERROR = NodeError("test", "It failed.").as_json()
+DOCUMENT = End(NodeRunStatus.SUCCESS, "out", output=b'{"done": true}')
+
+ends = st.one_of(
+    st.sampled_from(PORTS).map(lambda port: End(NodeRunStatus.SUCCESS, port, output=b"1")),
+    st.just(End(NodeRunStatus.FAILED, "error", output=b"{}", error=ERROR)),
+    st.just(End(NodeRunStatus.FAILED, error=ERROR, is_fatal=True)),
+    st.just(End(NodeRunStatus.RETRYING, error=ERROR, delay_seconds=0.0)),
+    st.just(End(NodeRunStatus.WAITING, delay_seconds=0.0)),
+    st.just(End(NodeRunStatus.WAITING, waits_for="go")),
+)
+
+
+class Rows:
+    """The workspace, workflow and version that the model's executions belong to."""
+
+    workspace: UUID
+    workflow: UUID
+    version: UUID
+
+
+class ProtocolModel(RuleBasedStateMachine):
+    rows: Rows
+
+    @initialize(data=st.data())
+    def start(self, data: st.DataObject) -> None:
+        definition = parse_definition(data.draw(definitions(max_nodes=7)).model_dump(by_alias=True, mode="json"))
+        losses = {node.key: data.draw(st.sampled_from(["rerun", "ask", "fail"])) for node in definition.nodes}
+        pure = {node.key: losses[node.key] == "rerun" and data.draw(st.booleans()) for node in definition.nodes}
+        self.graph: Graph = compile_graph(definition, lambda node: traits(is_pure=pure[node.key], on_worker_lost=losses[node.key]))
+        self.execution = uuid7()
+        self.messages: list[str] = self._start(self.execution)
+        self.claims: list[ClaimedRun] = []  # believed held by some worker, perhaps a zombie
+        self.began = True
+        assert self._start(uuid7()) is None, "a second start with the same idempotency key made a second execution"
+
+    def _start(self, execution: UUID) -> list[str] | None:
+        entries = [{"key": key, "queue": "default", "lost": self.graph.nodes[key].traits.on_worker_lost} for key in self.graph.entries]
+        starts = [{"id": execution, "input": {}, "variables": {}, "idempotency_key": str(self.execution)}]
+        row = fetch(
+            "select * from start_v1(%(workspace)s, %(workflow)s, %(version)s, %(starts)s::jsonb, %(entries)s::jsonb, "
+            "'api', 'normal', null, null, %(due)s::interval)",
+            {
+                "workspace": self.rows.workspace,
+                "workflow": self.rows.workflow,
+                "version": self.rows.version,
+                "starts": orjson.dumps(starts).decode(),
+                "entries": orjson.dumps(entries).decode(),
+                "due": DUE,
+            },
+        )[0]
+        assert row["execution_id"] == self.execution
+        return list(self.graph.entries) if row["is_new"] else None
+
+    # The broker
+
+    @precondition(lambda self: self.messages)
+    @rule(which=st.integers(0, 1000), stays=st.booleans())
+    def deliver(self, which: int, stays: bool) -> None:
+        key = self.messages[which % len(self.messages)]
+        if not stays:
+            self.messages.remove(key)
+        before = self._node_run(key)
+        status = self._status()
+        claim = protocol.claim(
+            execution_id=self.execution, keys=[key], tokens=[uuid4()], path="", worker="w", reads=list(self.graph.nodes), wants_input=True
+        )
+        assert bool(claim) == (before is not None and before["status"] == "queued" and status == "running"), (before, status, claim)
+        if claim:
+            self.claims += claim.runs
+
+    @precondition(lambda self: self.messages)
+    @rule()
+    def flush(self) -> None:
+        self.messages.clear()
+
+    # Workers
+
+    @precondition(lambda self: self.claims)
+    @rule(which=st.integers(0, 1000), data=st.data(), publishes=st.booleans(), repeats=st.booleans())
+    def settle(self, which: int, data: st.DataObject, publishes: bool, repeats: bool) -> None:
+        run = self.claims.pop(which % len(self.claims))
+        current = self._node_run(run.key)
+        holds = current["status"] == "running" and current["claim_token"] == run.token
+        document = self._perform(run, data)
+        result = protocol.settle(execution_id=self.execution, settlements=[document])
+        if holds:
+            assert result["applied"] == [True], (current, run, result)
+        else:
+            assert result["sequence"] is None, "a lost claim wrote something"
+        if holds and repeats:
+            again = protocol.settle(execution_id=self.execution, settlements=[document])
+            assert again["sequence"] is None, "the same settlement was written twice"
+            if self._node_run(run.key)["status"] in SETTLED_NODE_RUN:
+                assert again["applied"] == [True]
+                assert {row["key"] for row in result["ready"]} <= {row["key"] for row in again["ready"]}
+        if publishes:
+            self.messages += [row["key"] for row in result["ready"]]
+
+    def _perform(self, run: ClaimedRun, data: st.DataObject) -> dict[str, Any]:
+        node = self.graph.nodes[run.key]
+        settlement = Settlement(self.graph, key=run.key, path="", token=run.token)
+        now = time.monotonic()
+        if run.gate_live is not None and not node.starts(live=run.gate_live):
+            starting = list(settlement.settle(run.key, SKIPPED_END, started=now))
+        else:
+            starting = list(settlement.settle(run.key, data.draw(ends, label=run.key), started=now))
+        for _ in range(data.draw(st.integers(0, 3), label="riders")):
+            riders = [key for key in starting if self.graph.nodes[key].traits.is_pure]
+            if not riders or settlement.is_fatal:
+                break
+            starting.remove(riders[0])
+            starting += settlement.settle(riders[0], data.draw(ends, label=riders[0]), started=now)
+        return orjson.loads(orjson.dumps(settlement.document(starting=[] if settlement.is_fatal else starting)))
+
+    @precondition(lambda self: self.claims)
+    @rule(which=st.integers(0, 1000), data=st.data())
+    def report_late(self, which: int, data: st.DataObject) -> None:
+        """The lease lapses while the worker still works; somebody else takes the node run; then the first one reports."""
+        run = self.claims[which % len(self.claims)]
+        self.lapse_leases()
+        self.rescue(publishes=True)
+        self.messages.append(run.key)
+        self.deliver(which=len(self.messages) - 1, stays=False)
+        self.settle(which=self.claims.index(run), data=data, publishes=True, repeats=False)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=st.integers(0, 1000))
+    def crash(self, which: int) -> None:
+        self.claims.pop(which % len(self.claims))
+
+    @precondition(lambda self: self.claims)
+    @rule(which=st.integers(0, 1000))
+    def begin_effect(self, which: int) -> None:
+        run = self.claims[which % len(self.claims)]
+        current = self._node_run(run.key)
+        holds = current["status"] == "running" and current["claim_token"] == run.token
+        assert protocol.begin_effect(execution_id=self.execution, run=run) == holds
+
+    @precondition(lambda self: self.claims)
+    @rule()
+    def renew(self) -> None:
+        for verdict in protocol.renew(held=[(self.execution, run) for run in self.claims]):
+            holder = fetch("select 1 as one from node_run where claim_token = %(token)s and status = 'running'", verdict)
+            assert verdict["is_lost"] == (not holder)
+
+    @precondition(lambda self: self.claims)
+    @rule(which=st.integers(0, 1000))
+    def hand_back(self, which: int) -> None:
+        run = self.claims.pop(which % len(self.claims))
+        losses = self._node_run(run.key)["losses"]
+        if protocol.hand_back(execution_id=self.execution, run=run):
+            assert self._node_run(run.key)["losses"] == losses
+
+    @rule(forgive=st.booleans())
+    def die(self, forgive: bool) -> None:
+        protocol.lapse(workers=["w"], forgive=forgive)
+
+    # Clocks and sweepers
+
+    @rule()
+    def lapse_leases(self) -> None:
+        self._update("lease_until = clock_timestamp() - interval '1 s'", "status = 'running'")
+
+    @rule(publishes=st.booleans())
+    def rescue(self, publishes: bool) -> None:
+        token = uuid4()
+        rows = fetch(
+            "select * from rescue_v1(100, 3, %(token)s, %(due)s::interval, null)", {"token": token, "due": DUE}
+        )
+        for row in rows:
+            if row["status"] == "queued" and publishes:
+                self.messages.append(row["key"])
+            if row["status"] == "running" and publishes:  # else this sweeper itself died here
+                self._settle_as(row["key"], token, End(NodeRunStatus.FAILED, error=ERROR, is_fatal=True))
+
+    @rule(publishes=st.booleans())
+    def send_overdue(self, publishes: bool) -> None:
+        self._update("due_at = clock_timestamp() - interval '1 s'", "status = 'queued'")
+        rows = fetch("select * from sweep_due_v1(100, %(due)s::interval)", {"due": DUE})
+        self.messages += [row["key"] for row in rows] if publishes else []
+
+    @rule(publishes=st.booleans())
+    def wake(self, publishes: bool) -> None:
+        rows = fetch("select * from sweep_wake_v1(100, %(due)s::interval)", {"due": DUE})
+        self.messages += [row["key"] for row in rows] if publishes else []
+
+    @rule(is_over=st.integers(0, 3))
+    def stop_cancelling(self, is_over: int) -> None:
+        fetch("select * from sweep_cancelling_v1(100, %(grace)s::interval)", {"grace": "1 hour" if is_over else "0 s"})
+
+    # An operator
+
+    @rule()
+    def pause(self) -> None:
+        self._pause(pause=True)
+
+    @rule()
+    def resume(self) -> None:
+        self.messages += [row["key"] for row in self._pause(pause=False).get("ready", [])]
+
+    def _pause(self, *, pause: bool) -> dict[str, Any]:
+        statement = "select pause_v1(%(execution)s, %(pause)s, %(due)s::interval) as result"
+        return protocol.call(statement, execution=self.execution, pause=pause, due=DUE)
+
+    @rule(chance=st.integers(0, 9), is_deadline=st.booleans())
+    def cancel(self, chance: int, is_deadline: bool) -> None:
+        if chance == 0:
+            error = orjson.dumps(ERROR).decode() if is_deadline else None
+            protocol.call("select cancel_v1(%(execution)s, %(error)s::jsonb) as result", execution=self.execution, error=error)
+
+    @rule()
+    def signal(self) -> None:
+        for key in self._keys("waits_for = 'go'"):
+            statement = "select signal_v1(%(execution)s, %(key)s, '', 'go', '1', %(due)s::interval) as result"
+            first = protocol.call(statement, execution=self.execution, key=key, due=DUE)
+            assert first is not None
+            assert protocol.call(statement, execution=self.execution, key=key, due=DUE) is None, "a signal woke a node run twice"
+            self.messages.append(key)
+
+    @rule(rerun=st.booleans())
+    def decide(self, rerun: bool) -> None:
+        for row in fetch("select id, key from node_run where execution_id = %(e)s and status = 'uncertain'", {"e": self.execution}):
+            token = uuid4()
+            statement = "select resolve_uncertain_v1(%(id)s, %(rerun)s, %(token)s, %(due)s::interval) as result"
+            result = protocol.call(statement, id=row["id"], rerun=rerun, token=token, due=DUE)
+            if result and not rerun:
+                self._settle_as(row["key"], token, DOCUMENT)
+
+    def _settle_as(self, key: str, token: UUID, end: End) -> None:
+        settlement = Settlement(self.graph, key=key, path="", token=token)
+        starting = settlement.settle(key, end, started=time.monotonic())
+        protocol.settle(execution_id=self.execution, settlements=[settlement.document(starting=starting)])
+
+    # What must always hold
+
+    @invariant()
+    def holds(self) -> None:
+        if not hasattr(self, "began"):
+            return
+        execution = fetch("select * from execution where id = %(e)s", {"e": self.execution})[0]
+        rows = fetch("select * from node_run where execution_id = %(e)s", {"e": self.execution})
+        still_open = [row for row in rows if row["status"] not in SETTLED_NODE_RUN]
+        assert execution["open_nodes"] == len(still_open)
+        assert (execution["status"] in ("success", "failed", "cancelled")) == (not still_open)
+        if still_open:
+            assert any(row["status"] in OPEN_TO_MOVE for row in still_open), "stuck"
+        self._history_holds(execution, rows)
+        if execution["status"] in ("running", "paused", "success"):
+            self._frontier_holds(rows)
+
+    def _history_holds(self, execution: dict[str, Any], rows: list[dict[str, Any]]) -> None:
+        events = fetch("select sequence, changes from execution_event where execution_id = %(e)s order by sequence", {"e": self.execution})
+        assert [event["sequence"] for event in events] == list(range(1, execution["event_seq"] + 1)), "history has a gap"
+        endings = [change["key"] for event in events for change in event["changes"] if change["status"] in SETTLED_NODE_RUN]
+        assert sorted(endings) == sorted(row["key"] for row in rows if row["status"] in SETTLED_NODE_RUN), "an ending is missing or doubled"
+
+    def _frontier_holds(self, rows: list[dict[str, Any]]) -> None:
+        snapshot = {
+            row["key"]: Settled(NodeRunStatus(row["status"]), row["port"]) if row["status"] in SETTLED_NODE_RUN else None for row in rows
+        }
+        whole = frontier(self.graph, snapshot)
+        assert whole.is_final, f"nobody started {whole.ready} or skipped {whole.skipped}"
+        gates = fetch("select key, settled, live from gate where execution_id = %(e)s", {"e": self.execution})
+        counted = {gate["key"]: (gate["settled"], gate["live"]) for gate in gates if gate["key"] not in snapshot}
+        assert {key: (arrived.settled, arrived.live) for key, arrived in whole.gates.items()} == counted
+
+    def teardown(self) -> None:
+        """Without further faults everything reaches its end."""
+        if not hasattr(self, "began"):
+            return
+        for _ in range(200):
+            if self._status() in ("success", "failed", "cancelled"):
+                break
+            self._calm_step()
+        else:
+            raise AssertionError(f"did not end: {self._status()}")
+        for table in ("execution_event", "gate", "node_run"):
+            fetch(f"with gone as (delete from {table} where execution_id = %(e)s) select 1 as one", {"e": self.execution})
+        fetch("with gone as (delete from execution where id = %(e)s) select 1 as one", {"e": self.execution})
+
+    def _calm_step(self) -> None:
+        self.resume()
+        self.lapse_leases()
+        self.rescue(publishes=True)
+        self.decide(rerun=False)
+        self.signal()
+        self.wake(publishes=True)
+        self.send_overdue(publishes=True)
+        self.stop_cancelling(is_over=0)
+        for key in self.messages:
+            claim = protocol.claim(
+                execution_id=self.execution, keys=[key], tokens=[uuid4()], path="", worker="w", reads=[], wants_input=False
+            )
+            for run in claim.runs if claim else ():
+                starts = run.gate_live is None or self.graph.nodes[key].starts(live=run.gate_live)
+                self._settle_as(key, run.token, DOCUMENT if starts else SKIPPED_END)
+        self.messages.clear()
+
+    # Looking
+
+    def _status(self) -> str:
+        return str(fetch("select status from execution where id = %(e)s", {"e": self.execution})[0]["status"])
+
+    def _node_run(self, key: str) -> Any:
+        rows = fetch("select * from node_run where execution_id = %(e)s and key = %(key)s", {"e": self.execution, "key": key})
+        return rows[0] if rows else None
+
+    def _keys(self, condition: str) -> list[str]:
+        return [row["key"] for row in fetch(f"select key from node_run where execution_id = %(e)s and {condition}", {"e": self.execution})]
+
+    def _update(self, assignment: str, condition: str) -> None:
+        statement = f"update node_run set {assignment} where execution_id = %(e)s and {condition} returning 1 as one"
+        fetch(statement, {"e": self.execution})
