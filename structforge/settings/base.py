@@ -93,3 +93,42 @@ CHANNEL_LAYERS = {
         "CONFIG": {"hosts": [LIVE_REDIS_URL], "prefix": LIVE_PREFIX},
     }
 }
+
+# Celery delivers, PostgreSQL decides: the broker is a hint channel with nothing precious in it.
+BROKER_URL = env.str("BROKER_URL", default=f"{REDIS_URL.rstrip('/')}/0")
+CELERY_BROKER_URL = BROKER_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    # Without time-outs a half-open connection keeps a worker silent for ever.
+    "socket_timeout": 10,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+    "retry_on_timeout": True,
+    "visibility_timeout": 86400,
+    "queue_order_strategy": "priority",
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
+CELERY_TASK_ACKS_LATE = False  # the claim is the real acknowledgement
+CELERY_WORKER_DISABLE_PREFETCH = BROKER_URL.startswith("redis")
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_BACKEND = None
+CELERY_RESULT_EXTENDED = True
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.float("WORKER_STOP_SECONDS", default=25.0)
+CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # losing the broker must not kill a claimed node
+CELERY_WORKER_MAX_TASKS_PER_CHILD = 10_000
+CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # KiB
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_DB_REUSE_MAX = 500  # else a new PostgreSQL connection for each task that uses Django's
+
+# Names that expressions read as `env.<name>`: values of the installation that are no secret.
+WORKFLOW_ENV = {"example_url": env.str("STRUCTFORGE_EXAMPLE_URL", default="")}
