@@ -1,0 +1,36 @@
+"""The measured workflows, as definition documents."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tests.bench.fibonacci import STEP
+
+JSON = dict[str, Any]
+PURE, IDEMPOTENT, EXTERNAL = "bench.pure", "bench.idempotent", "bench.external"
+
+
+def chain(function: str, links: int) -> JSON:
+    """`links` steps in a row."""
+    keys = [f"s{number}" for number in range(1, links + 1)]
+    return definition(f"{links} in a row, {function}", [step(key, function) for key in keys], zip(keys, keys[1:], strict=False))
+
+
+def fan(function: str, width: int) -> JSON:
+    """One step, `width` in parallel, a join."""
+    branches = [f"p{number}" for number in range(1, width + 1)]
+    nodes = [step("first", function), *(step(key, function) for key in branches), step("join", function)]
+    edges = [edge for key in branches for edge in (("first", key), (key, "join"))]
+    return definition(f"{width} in parallel, {function}", nodes, edges)
+
+
+def step(key: str, function: str) -> JSON:
+    return {"key": key, "type": "function", "config": {"function": function, "arguments": {"number": STEP}}}
+
+
+def definition(name: str, nodes: Sequence[JSON], edges: Iterable[tuple[str, str]]) -> JSON:
+    return {
+        "schema": 1,
+        "name": name,
+        "nodes": list(nodes),
+        "edges": [{"source": source, "port": "out", "target": target} for source, target in edges],
+    }

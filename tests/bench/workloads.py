@@ -1,0 +1,119 @@
+"""W1 to W5: which candidates are compared, and what is to be reached."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from apps.fleet.embedded.ports import free_port
+from apps.workflows.models import Workflow
+from tests.bench import our_runs, plain_runs, shapes
+from tests.bench.client import Client
+from tests.bench.measure import Sample, interleave
+from tests.bench.memory import pss_mib, tree
+from tests.bench.platform import Platform, seconds_until_ready
+from tests.bench.table import Row, absolute, at_least, at_most, compared
+from tests.chaos.processes import Process, python
+from tests.chaos.publishing import publish
+
+CHAIN, WIDTH, LINKS = 40, 1000, 3
+IDLE_SECONDS = 10.0
+MILLISECONDS = 1000
+
+
+def w1(platform: Platform, repeats: int) -> list[Row]:
+    """40 steps of fib(10) in a row, from the call to the end."""
+    pure, idempotent, external = _published(
+        shapes.chain(shapes.PURE, CHAIN), shapes.chain(shapes.IDEMPOTENT, CHAIN), shapes.chain(shapes.EXTERNAL, CHAIN)
+    )
+    taken = interleave(
+        {
+            "celery": partial(plain_runs.chain_seconds, CHAIN),
+            "pure": partial(our_runs.run_seconds, pure),
+            "idempotent": partial(our_runs.run_seconds, idempotent),
+            "external": partial(our_runs.run_seconds, external),
+        },
+        repeats=repeats,
+        warm_ups=3,
+    )
+    against = partial(_against, taken, unit="s")
+    return [
+        against("W1_pure", "W1: 40 pure steps in a row", "pure", aim=at_most(0.3)),
+        against(None, "W1: 40 idempotent steps in a row", "idempotent", aim=at_most(1.5)),
+        against("W1_external", "W1: 40 external steps in a row", "external", aim=at_most(1.5)),
+    ]
+
+
+def w2(platform: Platform, repeats: int) -> list[Row]:
+    """One step, 1,000 in parallel, a join."""
+    (wide,) = _published(shapes.fan(shapes.IDEMPOTENT, WIDTH))
+    taken = interleave(
+        {"celery": partial(plain_runs.fan_seconds, WIDTH), "ours": partial(our_runs.run_seconds, wide)}, repeats=max(3, repeats // 2)
+    )
+    return [_against(taken, "W2", "W2: 1 → 1,000 in parallel → join", "ours", aim=at_most(1.0), unit="s")]
+
+
+def w3(platform: Platform, repeats: int) -> list[Row]:
+    """Workflows of three steps, runs per second."""
+    pure, external = _published(shapes.chain(shapes.PURE, LINKS), shapes.chain(shapes.EXTERNAL, LINKS))
+    count = 300
+    taken = interleave(
+        {
+            "celery": partial(plain_runs.chains_per_second, count, LINKS),
+            "http": partial(our_runs.runs_per_second_by_http, platform.client, pure, count),
+            "bulk": partial(our_runs.runs_per_second_in_bulk, pure, count),
+            "external": partial(our_runs.runs_per_second_in_process, external, count),
+        },
+        repeats=max(3, repeats // 2),
+    )
+    against = partial(_against, taken, unit="/s")
+    return [
+        against("W3_pure_http", "W3: three pure steps, one HTTP call each", "http", aim=at_least(0.6)),
+        against("W3_pure_bulk", "W3: three pure steps, bulk start", "bulk", aim=at_least(1.5)),
+        against("W3_external", "W3: three external steps, in-process start", "external", aim=at_least(0.6)),
+    ]
+
+
+def w4(platform: Platform, repeats: int) -> list[Row]:
+    """Latency of a start over HTTP, and of an answer that waits for the end."""
+    (single,) = _published(shapes.chain(shapes.PURE, 1))
+    count = 10 * repeats
+    celery = plain_runs.start_seconds(count) * MILLISECONDS
+    our_runs.answer_and_start_seconds(platform.client, single, 10)
+    answer, start = (seconds * MILLISECONDS for seconds in our_runs.answer_and_start_seconds(platform.client, single, count))
+    synchronous = our_runs.synchronous_seconds(platform.client, single, count) * MILLISECONDS
+    return [
+        absolute("W4_answer", "W4: start over HTTP is answered, p50", value=answer, unit="ms", limit=6),
+        absolute("W4_start", "W4: until the first node has begun, p50", value=start, unit="ms", limit=8, celery=celery),
+        absolute("W4_sync", "W4: start that waits for the result, p50", value=synchronous, unit="ms", limit=15),
+    ]
+
+
+def w5(platform: Platform, repeats: int) -> list[Row]:
+    """The idle platform: memory of all its processes without PostgreSQL and Valkey, and the time from start to ready."""
+    port = free_port()
+    folder = platform.folder / "up"
+    folder.mkdir()
+    environment = {**os.environ, "SERVER_PORT": str(port), "STRUCTFORGE_STATE_DIR": str(folder)}
+    up = Process("up", python("manage.py", "up"), environment, platform.stack.logs / "up.log")
+    platform.stack.others.append(up)
+    ready = seconds_until_ready(up, Client(port))
+    time.sleep(IDLE_SECONDS)
+    ours, celery = pss_mib(tree(up.pid)), pss_mib(tree(platform.plain.pid))
+    up.stop(30)
+    return [
+        absolute("W5_pss_mib", "W5: idle platform without PostgreSQL and Valkey, PSS", value=ours, unit="MiB", limit=350, celery=celery),
+        absolute("W5_ready_s", "W5: from start to ready", value=ready, unit="s", limit=6),
+    ]
+
+
+WORKLOADS: Mapping[str, Callable[[Platform, int], list[Row]]] = {"W1": w1, "W2": w2, "W3": w3, "W4": w4, "W5": w5}
+
+
+def _published(*documents: shapes.JSON) -> list[Workflow]:
+    return publish(documents)
+
+
+def _against(taken: Mapping[str, Sample], key: str | None, what: str, name: str, *, aim: tuple[str, float, bool], unit: str) -> Row:
+    ours, celery = taken[name], taken["celery"]
+    return compared(key, what, value=ours.median, celery=celery.median, unit=unit, aim=aim, spread=ours.spread, celery_spread=celery.spread)

@@ -1,0 +1,237 @@
+"""What goes wrong, and when. Each fault is noted with its time and the processes that it hit, for the checker to compare."""
+
+import heapq
+import itertools
+import signal
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+import psutil
+
+from tests.chaos.processes import Process
+from tests.chaos.stack import Stack
+
+EVERYBODY: tuple[int, ...] = ()
+FREEZE_SECONDS = 10.0
+REDIS_AWAY_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One fault that was done.
+
+    at      seconds of the machine's clock, which the database shares
+    until   when it was over: the worker thawed, the server back
+    pids    the processes that it hit; empty for all
+    """
+
+    kind: str
+    at: float
+    until: float
+    pids: tuple[int, ...] = EVERYBODY
+
+
+@dataclass
+class Arena:
+    """Where faults are done.
+
+    starts_while_redis_was_away   seconds that each took
+    start_one   starts one execution; used to see whether starts are accepted while a server is away
+    """
+
+    stack: Stack
+    random: Random
+    start_one: Callable[[], float]
+    faults: list[Fault] = field(default_factory=list)
+    starts_while_redis_was_away: list[float] = field(default_factory=list)
+
+    def note(self, kind: str, *, at: float | None = None, until: float | None = None, pids: Iterable[int] = EVERYBODY) -> None:
+        at = at or time.time()
+        self.faults.append(Fault(kind, at, until or at, tuple(pids)))
+
+    def running_worker(self) -> Process | None:
+        running = [worker for worker in self.stack.workers if worker.is_running]
+        return self.random.choice(running) if running else None
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What has to follow a fault: `action` after `seconds`."""
+
+    seconds: float
+    action: "Action"
+
+
+Action = Callable[[Arena], Sequence[Later]]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An action at the second `first`, then every `every` seconds; `times` None: until the load is done."""
+
+    action: Action
+    first: float
+    every: float
+    times: int | None = None
+
+
+class Player:
+    """Plays plans by the clock. All faults are done by the thread that calls `step`."""
+
+    def __init__(self, arena: Arena, plans: Sequence[Plan]) -> None:
+        self._arena = arena
+        self._begun = time.monotonic()
+        self._numbers = itertools.count()
+        self._due: list[tuple[float, int, Action, Plan | None]] = []
+        self._left = {id(plan): plan.times for plan in plans}
+        for plan in plans:
+            self._push(self._begun + plan.first, plan.action, plan)
+
+    def step(self) -> None:
+        """Do what is due."""
+        while self._due and self._due[0][0] <= time.monotonic():
+            _, _, action, plan = heapq.heappop(self._due)
+            self._do(action)
+            if plan is not None:
+                self._repeat(plan)
+
+    @property
+    def faults_left(self) -> int:
+        """Of the plans that name a number."""
+        return sum(left for left in self._left.values() if left)
+
+    @property
+    def is_mending(self) -> bool:
+        """Whether a follow-up is still to come."""
+        return any(plan is None for _, _, _, plan in self._due)
+
+    def stop_repeating(self) -> None:
+        """The load is done: no further faults, but what was broken is still mended."""
+        self._due = [entry for entry in self._due if entry[3] is None]
+        heapq.heapify(self._due)
+
+    def _do(self, action: Action) -> None:
+        for later in action(self._arena):
+            self._push(time.monotonic() + later.seconds, later.action, None)
+
+    def _repeat(self, plan: Plan) -> None:
+        left = self._left[id(plan)]
+        if left is not None:
+            self._left[id(plan)] = left = left - 1
+        if left is None or left > 0:
+            self._push(time.monotonic() + plan.every, plan.action, plan)
+
+    def _push(self, at: float, action: Action, plan: Plan | None) -> None:
+        heapq.heappush(self._due, (at, next(self._numbers), action, plan))
+
+
+# Worker processes
+
+
+def kill_a_worker(arena: Arena) -> Sequence[Later]:
+    """`kill -9` of a worker and all its children; a new one takes its place."""
+    worker = arena.running_worker()
+    if worker is None:
+        return ()
+    family = worker.family()
+    worker.kill()
+    arena.note("worker killed", pids=family)
+    worker.start()
+    return ()
+
+
+def freeze_a_worker(arena: Arena) -> Sequence[Later]:
+    """SIGSTOP for longer than a lease, then SIGCONT: it wakes up and reports, too late."""
+    worker = arena.running_worker()
+    if worker is None:
+        return ()
+    family, at = worker.family(), time.time()
+    worker.send(signal.SIGSTOP, to_group=True)
+
+    def thaw(arena: Arena) -> Sequence[Later]:
+        worker.send(signal.SIGCONT, to_group=True)
+        arena.note("worker frozen", at=at, until=time.time(), pids=family)
+        return ()
+
+    return (Later(FREEZE_SECONDS, thaw),)
+
+
+def signal_somebody(arena: Arena) -> Sequence[Later]:
+    """SIGTERM or SIGQUIT, nine times of ten to a pool child, else to a whole worker, which is replaced once it has stopped."""
+    worker = arena.running_worker()
+    if worker is None:
+        return ()
+    signum = arena.random.choice((signal.SIGTERM, signal.SIGQUIT))
+    children = worker.children()
+    if children and arena.random.random() < 0.9:
+        child = arena.random.choice(children)
+        try:
+            psutil.Process(child).send_signal(signum)
+        except psutil.NoSuchProcess:
+            return ()
+        arena.note(f"pool child {signum.name}", pids=(child,))
+        return ()
+    arena.note(f"worker {signum.name}", pids=worker.family())
+    worker.send(signum)
+    return (Later(0.5, lambda arena: _replace_when_stopped(worker)),)
+
+
+def _replace_when_stopped(worker: Process) -> Sequence[Later]:
+    if worker.is_running:
+        return (Later(0.5, lambda arena: _replace_when_stopped(worker)),)
+    worker.start()
+    return ()
+
+
+def restart_what_died(arena: Arena) -> Sequence[Later]:
+    """Do what a supervisor does: a worker that ended by itself is started again."""
+    for worker in arena.stack.workers:
+        if not worker.is_running:
+            arena.note("worker ended", pids=(worker.pid,))
+            worker.start()
+    return ()
+
+
+# Servers
+
+
+def flush_redis(arena: Arena) -> Sequence[Later]:
+    """Everything in Redis is gone, and nobody says so."""
+    with arena.stack.redis() as redis:
+        redis.flushall()
+    arena.note("flushall")
+    return ()
+
+
+def crash_postgres(arena: Arena) -> Sequence[Later]:
+    """Immediate shutdown: no checkpoint, sessions cut, recovery at the start that follows."""
+    at = time.time()
+    arena.stack.stop_service("postgres", signal.SIGQUIT)
+    arena.stack.start_postgres()
+    arena.note("postgres crashed", at=at, until=time.time())
+    return ()
+
+
+def redis_away(arena: Arena) -> Sequence[Later]:
+    """Redis is stopped, and comes back empty two seconds later."""
+    return _take_redis_away(arena, probes=0)
+
+
+def redis_away_with_starts(arena: Arena) -> Sequence[Later]:
+    """As `redis_away`, and meanwhile executions are started."""
+    return _take_redis_away(arena, probes=3)
+
+
+def _take_redis_away(arena: Arena, *, probes: int) -> Sequence[Later]:
+    at = time.time()
+    arena.stack.stop_service("valkey", signal.SIGKILL)
+    arena.starts_while_redis_was_away += [arena.start_one() for _ in range(probes)]
+
+    def bring_back(arena: Arena) -> Sequence[Later]:
+        arena.stack.start_valkey()
+        arena.note("redis away", at=at, until=time.time())
+        return ()
+
+    return (Later(max(0.0, at + REDIS_AWAY_SECONDS - time.time()), bring_back),)

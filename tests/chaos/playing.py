@@ -1,0 +1,63 @@
+"""Plays scenarios one after the other, each in a process of its own, and keeps a record of the lines."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.processes import REPOSITORY, python
+from tests.chaos.scenarios import CALM, Scenario
+
+RECORD = Path(os.environ.get("STRUCTFORGE_STATE_DIR", REPOSITORY / ".structforge")) / "chaos.jsonl"
+SET_UP_SECONDS = 120.0
+
+
+def play(scenario: Scenario, *, profile: str, calm_seconds: float | None = None, executions: int | None = None) -> dict[str, Any]:
+    """Run one scenario; its line. A run that broke off or took too long counts as failed, with a line that says so."""
+    command = ["-m", "tests.chaos.run", scenario.name, "--profile", profile]
+    command += ["--calm-seconds", str(calm_seconds)] if calm_seconds else []
+    command += ["--executions", str(executions)] if executions else []
+    process = subprocess.Popen(python(*command), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+    try:
+        output, _ = process.communicate(timeout=2 * scenario.time_limit + SET_UP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate()
+    line = _last_line(output) or {
+        "scenario": scenario.name,
+        "profile": profile,
+        "verdict": "fail",
+        "failures": [f"broke off with code {process.returncode}"],
+    }
+    _record(line)
+    return line
+
+
+def play_all(scenarios: Sequence[Scenario], *, profile: str, executions: int | None = None) -> list[dict[str, Any]]:
+    """Run scenarios in order. The calm run comes first, whether it is asked for or not: the others are measured by it."""
+    calm = play(CALM, profile=profile, executions=executions)
+    show(calm)
+    lines = [calm]
+    for scenario in scenarios:
+        if scenario is not CALM:
+            lines.append(play(scenario, profile=profile, calm_seconds=calm.get("seconds"), executions=executions))
+            show(lines[-1])
+    return lines
+
+
+def show(line: dict[str, Any]) -> None:
+    print(json.dumps(line), flush=True)
+
+
+def _last_line(output: str) -> dict[str, Any] | None:
+    lines = [line for line in output.splitlines() if line.startswith("{")]
+    return json.loads(lines[-1]) if lines else None
+
+
+def _record(line: dict[str, Any]) -> None:
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    with RECORD.open("a") as file:
+        file.write(json.dumps(line) + "\n")

@@ -1,0 +1,138 @@
+"""The course of one scenario: load and faults until all is done, then the check. Needs Django to be set up."""
+
+import random
+import time
+
+import psycopg
+
+from tests.chaos import checker
+from tests.chaos.effects import TABLE
+from tests.chaos.faults import Arena, Player
+from tests.chaos.load import Submitter
+from tests.chaos.messages import Meddler
+from tests.chaos.operator import Operator
+from tests.chaos.processes import NotInTimeError
+from tests.chaos.publishing import publish
+from tests.chaos.scenarios import Scenario
+from tests.chaos.stack import Stack
+from tests.chaos.verdict import Result
+
+TICK_SECONDS = 0.05
+LOOK_EVERY_SECONDS = 0.25
+# So long the workers are left alone after the last execution, for frozen ones to report and for messages to be drained.
+QUIET_SECONDS = 3.0
+DEFAULT_CALM_SECONDS = 10.0
+PROBES_FROM = 10**8
+
+_OPEN = "select count(*) from execution where status not in ('success', 'failed', 'cancelled')"
+_CLAIMED_AGAIN = "select count(*) from node_run where attempt > 1 or losses > 0 or revision > 3"
+_ANY_EXECUTION_SECONDS = "select extract(epoch from max(finished_at) - min(created_at))::float8 from execution"
+
+
+class Round:
+    """One run of a scenario on a stack that has been started."""
+
+    def __init__(self, scenario: Scenario, stack: Stack, *, executions: int, calm_seconds: float | None, seed: int) -> None:
+        self._scenario, self._stack, self._calm_seconds = scenario, stack, calm_seconds
+        with stack.database() as connection:
+            connection.execute(TABLE)
+        self._workflows = publish(scenario.documents)
+        self._probes = 0
+        self._arena = Arena(stack, random.Random(seed), self._start_probe)
+        self._player = Player(self._arena, scenario.plans(calm_seconds or DEFAULT_CALM_SECONDS))
+        self._submitter = Submitter(self._workflows, executions, goes_on=self._needs_more)
+        self._operator = Operator(stack, scenario.patience_seconds)
+        self._meddler = Meddler(stack, scenario.documents, scenario.extra_messages, scenario.forged_messages)
+
+    def play(self) -> None:
+        """Load and faults, until every execution has ended and every fault is mended. Raises NotInTimeError."""
+        deadline = time.monotonic() + self._scenario.time_limit
+        self._operator.start()
+        self._submitter.start()
+        if self._scenario.extra_messages:
+            self._meddler.start()
+        look_at = 0.0
+        while True:
+            self._player.step()
+            if time.monotonic() >= look_at:
+                if self._is_over():
+                    break
+                look_at = time.monotonic() + LOOK_EVERY_SECONDS
+            if time.monotonic() > deadline:
+                raise NotInTimeError(f"{self._scenario.name} is not done after {self._scenario.time_limit:g} s: {self._open()} open")
+            time.sleep(TICK_SECONDS)
+        self._mend()
+        self._operator.stop()
+
+    def judge(self, *, profile: str) -> Result:
+        """Stop the workers, then compare everything with everything."""
+        stopped = {process.name: process.stop(30.0) for process in [*self._stack.workers, *self._stack.beats]}
+        findings = checker.check(
+            self._stack,
+            self._arena.faults,
+            expected=self._submitter.started + self._probes,
+            concurrency=len(self._stack.workers) * self._stack.workers_wanted[0].concurrency,
+            secrets=[self._stack.postgres.password, self._stack.valkey.password, self._stack.variables["SECRET_KEY"]],
+        )
+        return Result(
+            scenario=self._scenario,
+            profile=profile,
+            seconds=float(self._one(_ANY_EXECUTION_SECONDS)),
+            calm_seconds=self._calm_seconds,
+            findings=findings,
+            faults=self._arena.faults,
+            faults_left=self._player.faults_left,
+            decisions=self._operator.decisions,
+            slowest_start_seconds=self._submitter.slowest_seconds,
+            starts_while_redis_was_away=self._arena.starts_while_redis_was_away,
+            extra_claims=int(self._one(_CLAIMED_AGAIN)) if self._scenario.claims_once else None,
+            messages_sent=self._meddler.sent,
+            not_stopped=[name for name, by_itself in stopped.items() if not by_itself],
+        )
+
+    def _needs_more(self) -> bool:
+        return self._scenario.tops_up and self._player.faults_left > 0
+
+    def _is_over(self) -> bool:
+        if not self._submitter.is_done or self._open() != 0:
+            return False
+        return not self._scenario.extra_messages or self._meddler.is_done
+
+    def _mend(self) -> None:
+        """The load is done: mend what is broken, leave late reporters time, and send messages once more, a day late as it were."""
+        self._player.stop_repeating()
+        while self._player.is_mending:
+            self._player.step()
+            time.sleep(TICK_SECONDS)
+        if self._scenario.extra_messages:
+            self._meddler.resend_late()
+            self._wait_for_empty_queues()
+        time.sleep(QUIET_SECONDS)
+
+    def _wait_for_empty_queues(self) -> None:
+        deadline = time.monotonic() + self._scenario.time_limit
+        with self._stack.redis() as redis:
+            while any(redis.llen(queue) for queue in ("code", "code.high", "default", "default.high")):
+                if time.monotonic() > deadline:
+                    raise NotInTimeError("The queues do not empty.")
+                time.sleep(0.2)
+
+    def _open(self) -> int | None:
+        """Executions that have not ended; None while the database is away."""
+        try:
+            return int(self._one(_OPEN))
+        except psycopg.OperationalError:
+            return None
+
+    def _one(self, statement: str) -> float:
+        with self._stack.database() as connection:
+            row = connection.execute(statement.encode()).fetchone()
+        assert row is not None
+        return float(row[0])  # type: ignore[arg-type]  # a number
+
+    def _start_probe(self) -> float:
+        """Start one more execution from this thread; the seconds that it took."""
+        self._probes += 1
+        called = time.monotonic()
+        self._submitter.start_batch(self._workflows[0], [PROBES_FROM + self._probes])
+        return time.monotonic() - called

@@ -1,0 +1,208 @@
+"""The catalogue: each scenario's load, faults, and the numbers to reach."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tests.chaos import faults
+from tests.chaos.faults import Plan
+from tests.chaos.shapes import EXTERNAL, IDEMPOTENT, JSON, load_a, wide
+
+LEASE_SECONDS = 6.0
+KILL_EVERY_SECONDS = 2.0
+FULL, CI = "full", "ci"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Numbers to reach, besides the laws of the checker; None where the catalogue names none.
+
+    repeats_share   repeated effects per effect
+    repeats         repeated effects in all
+    times_calm      total time, in times of the run without faults
+    added_seconds   total time over that of the run without faults, for each fault
+    tail_seconds    from the last fault to the end of the last execution
+    start_seconds   of a start while Redis is away
+    """
+
+    repeats_share: float | None = None
+    repeats: int | None = None
+    times_calm: float | None = None
+    added_seconds: float | None = None
+    tail_seconds: float | None = None
+    start_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One entry of the catalogue.
+
+    executions   {profile: how many}; a scenario without an entry is no part of the profile
+    documents   definitions; execution n runs document n modulo their number
+    plans        given the seconds that the calm run of the same load took
+    tops_up      more executions are started until all faults are done
+    fault_points   as `workers.faults` reads them
+    extra_messages, forged_messages   of each node run; in all
+    claims_once   no node run may have been claimed twice
+    patience_seconds   how long the operator waits before deciding about an uncertain node run
+    time_limit   seconds after which the run is given up
+    """
+
+    name: str
+    title: str
+    executions: Mapping[str, int]
+    limits: Limits
+    plans: "PlanMaker"
+    documents: Sequence[JSON] = (load_a(IDEMPOTENT), load_a(EXTERNAL))
+    patience_seconds: float = 2.0
+    fault_points: str = ""
+    tops_up: bool = False
+    extra_messages: int = 0
+    forged_messages: int = 0
+    claims_once: bool = False
+    time_limit: float = 600.0
+
+
+class PlanMaker:
+    """Plans for a load that takes `calm_seconds` without faults."""
+
+    def __call__(self, calm_seconds: float) -> list[Plan]:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class UntilDone(PlanMaker):
+    """An action again and again while the load lasts."""
+
+    action: faults.Action
+    every: float
+
+    def __call__(self, calm_seconds: float) -> list[Plan]:
+        return [Plan(self.action, first=1.0, every=self.every)]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread(PlanMaker):
+    """An action so many times, spread over the time that the load takes."""
+
+    action: faults.Action
+    times: int
+
+    def __call__(self, calm_seconds: float) -> list[Plan]:
+        step = calm_seconds / (self.times + 1)
+        return [Plan(self.action, first=step, every=step, times=self.times)]
+
+
+@dataclass(frozen=True, slots=True)
+class Storm(PlanMaker):
+    """An action so many times, `every` seconds."""
+
+    action: faults.Action
+    times: int
+    every: float
+
+    def __call__(self, calm_seconds: float) -> list[Plan]:
+        return [Plan(self.action, first=0.5, every=self.every, times=self.times)]
+
+
+@dataclass(frozen=True, slots=True)
+class Together(PlanMaker):
+    """Several at once."""
+
+    makers: tuple[PlanMaker, ...]
+
+    def __call__(self, calm_seconds: float) -> list[Plan]:
+        return [plan for maker in self.makers for plan in maker(calm_seconds)]
+
+
+KILLS = UntilDone(faults.kill_a_worker, KILL_EVERY_SECONDS)
+RESTARTS = UntilDone(faults.restart_what_died, 1.0)
+AS_C1 = Limits(repeats_share=0.01, times_calm=3.0, tail_seconds=LEASE_SECONDS + 2)
+
+
+def _points(probability: float) -> str:
+    return ",".join(f"{point}={probability}" for point in ("claim.before", "claim.after", "effect.after", "settle.after"))
+
+
+CALM = Scenario("C0", "no fault: the measure for the others", {FULL: 1000, CI: 200}, Limits(repeats=0), PlanMaker(), claims_once=True)
+
+CATALOGUE = {
+    scenario.name: scenario
+    for scenario in (
+        CALM,
+        Scenario("C1", "kill -9 of a worker process group every 2 s", {FULL: 1000, CI: 200}, AS_C1, KILLS),
+        Scenario(
+            "C2",
+            "children kill themselves at four points, 1 % each",
+            {FULL: 1000, CI: 200},
+            # One effect in a hundred is lost by the very rate of the point after the effect: twice that is the limit.
+            Limits(repeats_share=0.02, times_calm=3.0),
+            RESTARTS,
+            fault_points=_points(0.01),
+        ),
+        Scenario(
+            "C3",
+            "workers frozen for 10 s, longer than a lease",
+            {FULL: 1000, CI: 200},
+            Limits(),
+            Spread(faults.freeze_a_worker, 4),
+            patience_seconds=faults.FREEZE_SECONDS + 5,
+        ),
+        Scenario("C4", "FLUSHALL three times", {FULL: 1000, CI: 200}, Limits(repeats=0, added_seconds=3.0), Spread(faults.flush_redis, 3)),
+        Scenario(
+            "C5",
+            "PostgreSQL crashes three times",
+            {FULL: 1000, CI: 200},
+            Limits(repeats=5),
+            Spread(faults.crash_postgres, 3),
+            patience_seconds=LEASE_SECONDS + 5,
+        ),
+        Scenario(
+            "C6",
+            "Redis away for 2 s and back empty, twice",
+            {FULL: 1000},
+            Limits(repeats=0, start_seconds=1.0),
+            Spread(faults.redis_away_with_starts, 2),
+        ),
+        Scenario(
+            "C13",
+            "joins of 50 and of 1,000 while workers are killed",
+            {FULL: 105},
+            Limits(repeats_share=0.01),
+            KILLS,
+            documents=(*[wide(50, IDEMPOTENT)] * 34, wide(1000, IDEMPOTENT)),
+        ),
+        Scenario(
+            "C17",
+            "every message ten times, shuffled and late, and 1,000 forged ones",
+            {FULL: 1000},
+            Limits(repeats=0),
+            PlanMaker(),
+            extra_messages=10,
+            forged_messages=1000,
+            claims_once=True,
+            time_limit=1200,
+        ),
+        Scenario(
+            "C18",
+            "500 SIGTERM and SIGQUIT at random instants",
+            {FULL: 1000},
+            Limits(repeats_share=0.02),
+            Together((Storm(faults.signal_somebody, 500, 0.15), RESTARTS)),
+            tops_up=True,
+        ),
+        Scenario(
+            "C24",
+            "all of it: kills, self-kills at 0.3 %, FLUSHALL, crashes of PostgreSQL, Redis away",
+            {FULL: 1000},
+            Limits(repeats_share=0.02, times_calm=5.0),
+            Together((KILLS, RESTARTS, Spread(faults.flush_redis, 2), Spread(faults.crash_postgres, 2), Spread(faults.redis_away, 1))),
+            patience_seconds=LEASE_SECONDS + 5,
+            fault_points=_points(0.003),
+        ),
+    )
+}
+
+
+def of_profile(profile: str) -> list[Scenario]:
+    """The scenarios of a profile, in order; the calm run first."""
+    return [scenario for scenario in CATALOGUE.values() if profile in scenario.executions]

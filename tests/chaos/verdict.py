@@ -1,0 +1,106 @@
+"""What a run came to: one JSON line, and whether it reached the numbers."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tests.chaos.checker import Findings
+from tests.chaos.faults import Fault
+from tests.chaos.scenarios import Scenario
+
+
+@dataclass
+class Result:
+    """A run of one scenario.
+
+    seconds        from the first start to the end of the last execution
+    calm_seconds   the same for the run without faults; None when this is that run
+    faults_left    faults of the plan that the load did not last for
+    """
+
+    scenario: Scenario
+    profile: str
+    seconds: float
+    calm_seconds: float | None
+    findings: Findings
+    faults: Sequence[Fault]
+    faults_left: int
+    decisions: dict[str, int]
+    slowest_start_seconds: float
+    starts_while_redis_was_away: Sequence[float]
+    extra_claims: int | None
+    messages_sent: int
+    not_stopped: Sequence[str]
+    at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def kills(self) -> int:
+        return sum("killed" in fault.kind for fault in self.faults) + int(self.findings.counts["self_kills"])
+
+    @property
+    def tail_seconds(self) -> float | None:
+        if not self.faults:
+            return None
+        return float(self.findings.counts["last_finished"]) - max(fault.until for fault in self.faults)
+
+    def failures(self) -> list[str]:
+        """Sentences about every number that was not reached; empty when the run passes."""
+        laws = [f"{law}: {len(self.findings.laws[law])} violations, such as {cases[0]}" for law, cases in self.findings.violations.items()]
+        return laws + self._over_limits()
+
+    def _over_limits(self) -> list[str]:
+        limits, counts = self.scenario.limits, self.findings.counts
+        repeats, effects = self.findings.repeated_effects, max(1, int(counts["effects"]))
+        measured: list[tuple[str, float | None, float | None]] = [
+            ("share of repeated effects", repeats / effects, limits.repeats_share),
+            ("repeated effects", repeats, limits.repeats),
+            ("starts while Redis was away, slowest, seconds", max(self.starts_while_redis_was_away, default=None), limits.start_seconds),
+            ("seconds from the last fault to the end", self.tail_seconds, limits.tail_seconds),
+        ]
+        if self.calm_seconds:
+            measured.append(("time in times of the calm run", self.seconds / self.calm_seconds, limits.times_calm))
+            added = (self.seconds - self.calm_seconds) / max(1, len(self.faults))
+            measured.append(("seconds added by each fault", added, limits.added_seconds))
+        found = [f"{what}: {value:.4g}, more than {limit:g}" for what, value, limit in measured if _is_over(value, limit)]
+        if self.faults_left:
+            found.append(f"{self.faults_left} faults were left when the load was done")
+        if self.scenario.claims_once and self.extra_claims:
+            found.append(f"{self.extra_claims} node runs were claimed more than once")
+        if limits.start_seconds is not None and not self.starts_while_redis_was_away:
+            found.append("no start was tried while Redis was away")
+        if self.not_stopped:
+            found.append(f"did not stop when asked: {', '.join(self.not_stopped)}")
+        return found
+
+    def line(self) -> dict[str, Any]:
+        """What is appended to the record of runs."""
+        failures = self.failures()
+        return {
+            "at": self.at,
+            "scenario": self.scenario.name,
+            "title": self.scenario.title,
+            "profile": self.profile,
+            "verdict": "fail" if failures else "pass",
+            "failures": failures,
+            "seconds": round(self.seconds, 1),
+            "calm_seconds": round(self.calm_seconds, 1) if self.calm_seconds else None,
+            "tail_seconds": round(self.tail_seconds, 1) if self.tail_seconds is not None else None,
+            **{name: value for name, value in self.findings.counts.items() if name != "last_finished"},
+            "repeats": self.findings.repeated_effects,
+            "kills": self.kills,
+            "faults": dict(Counter(fault.kind for fault in self.faults)),
+            "faults_left": self.faults_left,
+            "late_outcomes_refused": self.findings.refusals,
+            "decisions": self.decisions,
+            "extra_claims": self.extra_claims,
+            "messages_sent": self.messages_sent,
+            "slowest_start_seconds": round(self.slowest_start_seconds, 3),
+            "starts_while_redis_was_away": [round(seconds, 3) for seconds in self.starts_while_redis_was_away],
+            "limits": {name: limit for name, limit in asdict(self.scenario.limits).items() if limit is not None},
+        }
+
+
+def _is_over(value: float | None, limit: float | None) -> bool:
+    return value is not None and limit is not None and value > limit
