@@ -63,6 +63,8 @@ ROOT_URLCONF = "structforge.urls"
 ASGI_APPLICATION = "structforge.asgi.application"
 WSGI_APPLICATION = "structforge.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"
+TIME_ZONE = "UTC"
+USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 TEMPLATES = [
     {
