@@ -91,10 +91,10 @@ def _syntax_error(raw: bytes, error: orjson.JSONDecodeError) -> InvalidJsonError
     return InvalidJsonError(f"Not JSON: {error.msg} (line {error.lineno}, column {error.colno}).", line=error.lineno, column=error.colno)
 
 
-def _is_within(value: object, text: bytes, max_depth: int) -> bool:
+def _is_within(value: Any, text: bytes, max_depth: int) -> bool:
     if text.count(b"[") + text.count(b"{") <= max_depth:
         return True
-    level = [value]
+    level: list[Any] = [value]
     for _ in range(max_depth):
         inner = chain.from_iterable(each.values() if type(each) is dict else each for each in level)
         level = [each for each in inner if type(each) is dict or type(each) is list]

@@ -1,0 +1,169 @@
+"""Compiling and evaluating by Google's CEL.
+
+Programs are immutable, shared by all threads, and survive a fork.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache, lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_strings
+
+from apps.engine.expressions.emitter import MAX_LEAVES, Emitted
+from apps.engine.expressions.errors import ExpressionError
+from apps.engine.expressions.values import from_cel, text_of
+
+_PROGRAMS = 8192
+_FAULT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_OVERLOAD = re.compile(
+    r"(?:found no matching overload for '(?P<checked>[^']*)' applied to|No matching overloads found : (?P<run>[^( ]+)) *'?(?P<types>\(.*\))?"
+)
+_MISSING = re.compile(r'No value with name "v(\d+)" found')
+_NO_ITEM = re.compile(r"index=(-?\d+) size=(\d+)")
+_KIND = re.compile(r"^[A-Z_]+: ")
+_WORDS = {
+    "double": "number",
+    "int64": "integer beyond 2^53",
+    "int": "integer beyond 2^53",
+    "string": "text",
+    "bool": "true or false",
+    "null_type": "null",
+    "list": "array",
+    "map": "object",
+    "dyn": "any",
+    "google.protobuf.Timestamp": "timestamp",
+    "google.protobuf.Duration": "duration",
+}
+_OWN_NAMES = {"divide_": "/", "remainder_": "%", "string_": "string", "_?_:_": "? :", "_[_]": "[ ]", "@in": "in"}
+
+
+def _divide(left: float, right: float) -> float:
+    if right == 0:
+        raise ZeroDivisionError("division by zero")
+    return left / right
+
+
+def _remainder(left: float, right: float) -> float:
+    if right == 0:
+        raise ZeroDivisionError("remainder of a division by zero")
+    return math.fmod(left, right)
+
+
+def _whole(number: float) -> int:
+    if not number.is_integer() or abs(number) >= 2**63:
+        raise ValueError(f"expected a whole number, found {number}")
+    return int(number)
+
+
+def _same(value: str | datetime) -> str | datetime:
+    return value
+
+
+@cache
+def _environment() -> cel.Env:
+    kinds = cel.Type
+    two = [kinds.DOUBLE, kinds.DOUBLE]
+    shown = (kinds.DOUBLE, kinds.INT, kinds.STRING, kinds.BOOL, kinds.BYTES, kinds.TIMESTAMP, kinds.DURATION)
+    return cel.NewEnv(
+        variables={f"v{number}": kinds.DYN for number in range(MAX_LEAVES)},
+        extensions=[ext_strings.ExtStrings(), ext_math.ExtMath(), ext_encoders.ExtEncoders(), ext_bindings.ExtBindings()],
+        functions=[
+            cel.FunctionDecl("divide_", [cel.Overload("divide_doubles", kinds.DOUBLE, two, False, _divide)]),
+            cel.FunctionDecl("remainder_", [cel.Overload("remainder_doubles", kinds.DOUBLE, two, False, _remainder)]),
+            cel.FunctionDecl(
+                "whole_",
+                [
+                    cel.Overload("whole_double", kinds.INT, [kinds.DOUBLE], False, _whole),
+                    cel.Overload("whole_string", kinds.STRING, [kinds.STRING], False, _same),
+                    cel.Overload("whole_timestamp", kinds.TIMESTAMP, [kinds.TIMESTAMP], False, _same),
+                ],
+            ),
+            cel.FunctionDecl("string_", [cel.Overload(f"string_{kind.name()}", kinds.STRING, [kind], False, text_of) for kind in shown]),
+        ],
+    )
+
+
+@lru_cache(maxsize=_PROGRAMS)
+def _compiled(text: str) -> cel.Expression | str:
+    # The fault is a value, so that it is kept as well.
+    try:
+        return _environment().compile(text)
+    except RuntimeError as error:
+        return str(error)
+
+
+def compile_program(emitted: Emitted, expression: str) -> cel.Expression:
+    """Compile CEL text. Raises ExpressionError with the offset in the expression that it was made of."""
+    program = _compiled(emitted.text)
+    if not isinstance(program, str):
+        return program
+    match = _FAULT.search(program)
+    if match is None or int(match[2]) < 1:
+        raise ExpressionError(_in_words(program), expression=expression)
+    line, column, message = int(match[1]), int(match[2]), match[3]
+    offset = emitted.origin(column - 1) if line == 1 else None
+    raise ExpressionError(_in_words(message), expression=expression, offset=offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The result needs the value of variable v<number>, which is not there."""
+
+    number: int
+
+
+def run_program(program: cel.Expression, values: dict[str, object]) -> Any:
+    """Evaluate; the result is a JSON value, or Missing. Raises ExpressionError.
+
+    values   {"v0": value, …}; those that are not there matter only where they are needed
+    """
+    try:
+        result = program.eval(data=values)
+        fault = str(result.plain_value()) if result.type() == cel.Type.ERROR else None
+        if fault is None:
+            return from_cel(result)
+    except (RuntimeError, TypeError, ValueError, OverflowError, SystemError) as error:
+        raise ExpressionError(_in_words(str(error))) from error
+    if missing := _MISSING.search(fault):
+        return Missing(int(missing[1]))
+    raise ExpressionError(_in_words(fault))
+
+
+def _in_words(fault: str) -> str:
+    """CEL's message, in the words of JSON."""
+    if "recursion" in fault:
+        return "The expression is too deep: at most 32 operations inside one another or in a row."
+    if "teration budget" in fault:
+        return "The expression takes too many steps; reshape large data with data.transform."
+    fault = _KIND.sub("", fault.split("\n")[0]).removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')")
+    if match := _OVERLOAD.search(fault):
+        name = match["checked"] or match["run"]
+        name = _OWN_NAMES.get(name, name.strip("_"))
+        types = _types_in_words(match["types"])
+        return f"'{name}' does not take {types}.{_hint(name, types)}"
+    if match := _NO_ITEM.search(fault):
+        return f"There is no item {match[1]}: the array has {match[2]}."
+    if "expected integer type" in fault:
+        return "An item of an array is named by a whole number; this is none."
+    if "Key not found in map" in fault:
+        return f"There is no {fault.split(':', 1)[1].strip()} in the object."
+    if "SELECT to non-message" in fault:
+        return "Only an object has named fields; this value is none."
+    return fault[:1].upper() + fault[1:].rstrip(".") + "."
+
+
+def _hint(name: str, types: str) -> str:
+    if _WORDS["int64"] in types:
+        return " Such an integer can be compared and handed on, but not calculated with."
+    return " Write string(…) around what is not a text." if name == "+" and "text" in types else ""
+
+
+def _types_in_words(types: str | None) -> str:
+    if not types:
+        return "values of these types"
+    inner = re.sub(r"\b(list|map)\([^()]*(?:\([^()]*\)[^()]*)*\)", r"\1", types.strip()[1:-1])
+    return "(" + ", ".join(_WORDS.get(word.strip(), word.strip()) for word in inner.split(",")) + ")"

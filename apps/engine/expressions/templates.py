@@ -1,0 +1,202 @@
+"""JSON values with expressions in their texts: {"url": "https://example.org/${input.id}"}.
+
+A text that is one expression becomes its value, of whatever type; in longer text the results are spliced in. `$${` stands for a plain `${`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import orjson
+
+from apps.engine.expressions.compiled import Compiled, compile_expression
+from apps.engine.expressions.errors import ExpressionError
+from apps.engine.expressions.lexer import Kind, tokens
+from apps.engine.expressions.names import Names, Scope
+from apps.engine.expressions.syntax import Path
+from apps.engine.expressions.values import MAX_RESULT
+from apps.engine.pointers import pointer_to
+
+_OPENING = "${"
+_ESCAPED = "$${"
+
+
+class _Piece(Protocol):
+    def resolve(self, scope: Scope) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A compiled value.
+
+    paths   every reference in it
+    """
+
+    paths: frozenset[Path]
+    _piece: _Piece
+
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Keys of the nodes that it reads."""
+        return frozenset(str(path.steps[0]) for path in self.paths if path.root == "nodes")
+
+    @property
+    def is_constant(self) -> bool:
+        return not isinstance(self._piece, _List | _Object | _One | _Text)
+
+    def uses(self, root: str) -> bool:
+        """Whether it reads anything of `input`, `vars`, `nodes`, `execution` or `env`."""
+        return any(path.root == root for path in self.paths)
+
+    def resolve(self, scope: Scope) -> Any:
+        """The value with its expressions evaluated. Raises ExpressionError, with the pointer of the text at fault."""
+        return self._piece.resolve(scope)
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    value: Any
+
+    def resolve(self, scope: Scope) -> Any:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class _One:
+    expression: Compiled
+    pointer: str
+
+    def resolve(self, scope: Scope) -> Any:
+        try:
+            return self.expression.evaluate(scope)
+        except ExpressionError as error:
+            raise error.placed(pointer=self.pointer) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    parts: tuple[str | _One, ...]
+    pointer: str
+
+    def resolve(self, scope: Scope) -> str:
+        text = "".join(part if isinstance(part, str) else _spliced(part.resolve(scope)) for part in self.parts)
+        if len(text) > MAX_RESULT:
+            raise ExpressionError(f"Expected at most {MAX_RESULT // 1024} KiB of text, found more.", pointer=self.pointer)
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class _List:
+    items: tuple[_Piece, ...]
+
+    def resolve(self, scope: Scope) -> list[Any]:
+        return [item.resolve(scope) for item in self.items]
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    items: tuple[tuple[str, _Piece], ...]
+
+    def resolve(self, scope: Scope) -> dict[str, Any]:
+        return {name: item.resolve(scope) for name, item in self.items}
+
+
+def compile_template(value: Any, names: Names) -> Template:
+    """Compile the expressions in a JSON value. Raises ExpressionError at the first that does not compile."""
+    template, faults = check_template(value, names)
+    if faults:
+        raise faults[0]
+    return template
+
+
+def check_template(value: Any, names: Names) -> tuple[Template, list[ExpressionError]]:
+    """Compile the expressions in a JSON value, and say of each that does not compile why."""
+    compiler = _Compiler(names)
+    piece = compiler.piece(value, ())
+    return Template(frozenset(compiler.paths), piece), compiler.faults
+
+
+class _Compiler:
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.paths: set[Path] = set()
+        self.faults: list[ExpressionError] = []
+
+    def piece(self, value: Any, place: tuple[str | int, ...]) -> _Piece:
+        match value:
+            case str() if _OPENING in value:
+                return self._text(value, pointer_to(*place))
+            case list():
+                items = tuple(self.piece(each, (*place, index)) for index, each in enumerate(value))
+                return _Constant(value) if all(isinstance(item, _Constant) for item in items) else _List(items)
+            case dict():
+                pairs = tuple((name, self.piece(each, (*place, name))) for name, each in value.items())
+                return _Constant(value) if all(isinstance(item, _Constant) for _, item in pairs) else _Object(pairs)
+        return _Constant(value)
+
+    def _text(self, text: str, pointer: str) -> _Piece:
+        try:
+            parts = [self._part(part, is_expression, pointer) for part, is_expression in split_text(text)]
+        except ExpressionError as error:
+            self.faults.append(error.placed(pointer=pointer))
+            return _Constant(text)
+        if len(parts) == 1:
+            return _Constant(parts[0]) if isinstance(parts[0], str) else parts[0]
+        return _Text(tuple(parts), pointer)
+
+    def _part(self, part: str, is_expression: bool, pointer: str) -> str | _One:
+        if not is_expression:
+            return part
+        compiled = compile_expression(part, self.names)
+        self.paths.update(compiled.paths)
+        return _One(compiled, pointer)
+
+
+@lru_cache(maxsize=8192)
+def split_text(text: str) -> tuple[tuple[str, bool], ...]:
+    """(part, whether it is an expression) in order; plain text is unescaped. Raises ExpressionError when an expression is not closed."""
+    parts: list[tuple[str, bool]] = []
+    plain = ""
+    for piece, is_expression in _pieces(text):
+        if not is_expression:
+            plain += piece
+            continue
+        parts += [(plain, False)] * bool(plain) + [(piece, True)]
+        plain = ""
+    return tuple(parts + [(plain, False)] * bool(plain))
+
+
+def _pieces(text: str) -> Iterator[tuple[str, bool]]:
+    at = 0
+    while (opening := text.find(_OPENING, at)) >= 0:
+        if opening > at and text[opening - 1] == "$":
+            yield text[at : opening - 1] + _OPENING, False
+            at = opening + len(_OPENING)
+            continue
+        yield text[at:opening], False
+        start = opening + len(_OPENING)
+        end = _end_of_expression(text, start)
+        yield text[start:end], True
+        at = end + 1
+    yield text[at:], False
+
+
+def _end_of_expression(text: str, start: int) -> int:
+    depth = 0
+    try:
+        for token in tokens(text, start):
+            if token.kind is Kind.END:
+                break
+            if token.kind is Kind.SIGN and token.text == "}" and depth == 0:
+                return token.at
+            depth += {"{": 1, "}": -1}.get(token.text, 0) if token.kind is Kind.SIGN else 0
+    except ExpressionError as error:
+        raise ExpressionError(error.bare_message, expression=text[start:], offset=(error.offset or start) - start) from None
+    raise ExpressionError(
+        f"The expression that begins at character {start - 1} is not closed: its '}}' is missing.", expression=text[start:], offset=0
+    )
+
+
+def _spliced(value: Any) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
