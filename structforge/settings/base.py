@@ -84,7 +84,13 @@ TEMPLATES = [
 # Data. PostgreSQL is the truth; everything in Redis may vanish at any moment.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgresql://structforge@127.0.0.1:5432/structforge")}
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # under ASGI each request may run on a fresh thread: kept connections would leak
+DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
+    "min_size": 1,
+    "max_size": env.int("DATABASE_POOL_SIZE", default=16),
+    "timeout": 10,
+}
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"{REDIS_URL.rstrip('/')}/2"}}
 
 # Live messages. The pub/sub layer, since the default one drops every socket that is idle for 5 s: its blocking reads run into redis-py's time-out.
 LIVE_REDIS_URL = f"{REDIS_URL.rstrip('/')}/1"
@@ -134,3 +140,75 @@ CELERY_DB_REUSE_MAX = 500  # else a new PostgreSQL connection for each task that
 
 # Names that expressions read as `env.<name>`: values of the installation that are no secret.
 WORKFLOW_ENV = {"example_url": env.str("STRUCTFORGE_EXAMPLE_URL", default="")}
+
+# Nodes
+NODE_FUNCTION_MODULES = env.list("NODE_FUNCTION_MODULES", default=[])  # imported for the functions that they register with @node_function
+# Addresses that nodes may call though they are not public: host:port, CIDR, or CIDR with a port as in 10.0.0.0/8:443 or [fd00::/8]:443.
+EGRESS_ALLOWED = env.list("EGRESS_ALLOWED", default=[])
+OBJECT_STORE_URL = env.str("OBJECT_STORE_URL", default=f"file://{STATE_DIR / 'objects'}")  # outputs that are too large for a row; or s3://bucket/prefix
+
+# Logging in. allauth keeps sessions, hands out tokens and limits attempts; apps.accounts checks the tokens.
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+ACCOUNT_ADAPTER = "apps.accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("app",)
+HEADLESS_TOKEN_STRATEGY = "apps.accounts.tokens.TokenStrategy"
+HEADLESS_JWT_ALGORITHM = "HS256"
+HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_SECRET", default=SECRET_KEY)
+HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.int("ACCESS_TOKEN_SECONDS", default=600)
+HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = env.int("REFRESH_TOKEN_SECONDS", default=14 * 24 * 3600)
+HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_AGE = HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# API. Whatever a view does not say is refused.
+MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=5_000_000)
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.accounts.api.authentication.TokenAuthentication",
+        "apps.accounts.api.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_PARSER_CLASSES": ["apps.core.api.parsers.JsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.core.api.renderers.JsonRenderer"],
+    "DEFAULT_PAGINATION_CLASS": "apps.core.api.pagination.NewestFirst",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.core.api.errors.answer",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "StructForge",
+    "DESCRIPTION": "Durable workflows: every step that has finished stays finished, whatever dies.",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SERVE_AUTHENTICATION": [],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+}
+
+# Language and files.
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "static" / "collected"
+STATICFILES_DIRS = [BASE_DIR / "static" / "src"] if (BASE_DIR / "static" / "src").is_dir() else []
