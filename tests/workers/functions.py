@@ -1,0 +1,40 @@
+"""Node functions of the tests of workers."""
+
+import threading
+import time
+
+from apps.nodes.contract import Effect, RunContext
+from apps.nodes.functions import node_function
+
+calls: list[str] = []
+entered = threading.Event()
+
+
+@node_function("tests.count", effect=Effect.IDEMPOTENT)
+def count(context: RunContext) -> int:
+    """Note the call."""
+    calls.append(context.idempotency_key)
+    return len(calls)
+
+
+@node_function("tests.effect", effect=Effect.EXTERNAL)
+def effect(context: RunContext) -> int:
+    """Note the call, as an effect that must not be repeated silently."""
+    calls.append(context.idempotency_key)
+    return len(calls)
+
+
+@node_function("tests.flaky", effect=Effect.IDEMPOTENT)
+def flaky(failures: int, context: RunContext) -> int:
+    """Fail so many times, then succeed."""
+    if context.attempt <= failures:
+        raise ValueError(f"attempt {context.attempt}")
+    return context.attempt
+
+
+@node_function("tests.endless", effect=Effect.IDEMPOTENT)
+def endless() -> None:
+    """Never return, as a function with a bug would."""
+    entered.set()
+    while True:
+        time.sleep(0.01)  # not a wait for an event: it is what must be interrupted
