@@ -3,17 +3,16 @@
 The JSON Schema that editors and documentation use is derived from these models by `definition_schema`.
 """
 
-from collections.abc import Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, ValidationError, model_validator
 
 from apps.engine.json_values import InvalidJsonError, check_json
 from apps.engine.outcomes import OUT
 from apps.engine.problems import InvalidDefinitionError, Problem, problems_of
-from apps.engine.shapes import TYPE_WORDS, input_schema_of, is_declaration
+from apps.engine.shapes import input_schema_of, input_shape_problems, is_declaration, variable_problems
 
 MAX_NODES = 10_000
 MAX_EDGES = 100_000
@@ -199,9 +198,12 @@ def parse_definition(data: object) -> Definition:
     except InvalidJsonError as error:
         raise InvalidDefinitionError([Problem(error.pointer, error.message, expected="a JSON value")]) from error
     try:
-        return Definition.model_validate_json(orjson.dumps(data))
+        definition = Definition.model_validate_json(orjson.dumps(data))
     except ValidationError as error:
         raise InvalidDefinitionError(problems_of(error, Definition, data)) from error
+    if problems := [*input_shape_problems(definition.inputs), *variable_problems(definition.variables)]:
+        raise InvalidDefinitionError(problems)
+    return definition
 
 
 def definition_schema() -> dict[str, Any]:

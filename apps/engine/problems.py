@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from difflib import get_close_matches
+from heapq import nsmallest
 from inspect import isclass
 from typing import Any, get_args
 
@@ -15,6 +16,7 @@ from apps.engine.pointers import pointer_to
 MAX_PROBLEMS = 100
 _SHOWN_LENGTH = 80
 _SHOWN_NAMES = 20
+_COMPARED_NAMES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,11 @@ def nearest(name: object, names: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be, None when none is near."""
     if not isinstance(name, str):
         return None
-    by_lower = {known.lower(): known for known in names}
-    found = get_close_matches(name.lower()[:_SHOWN_LENGTH], by_lower, n=1)
+    wanted = name.lower()[:_SHOWN_LENGTH]
+    # Comparing is slow, so of many names only those that look alike are compared.
+    likely = nsmallest(_COMPARED_NAMES, names, key=lambda known: (known[:1].lower() != wanted[:1], abs(len(known) - len(wanted))))
+    by_lower = {known.lower(): known for known in likely}
+    found = get_close_matches(wanted, by_lower, n=1)
     return by_lower[found[0]] if found else None
 
 
@@ -82,25 +87,20 @@ def problems_of(error: ValidationError, model: type[BaseModel], data: object, *,
     data   what was validated; used to tell keys from the union tags that Pydantic puts into its locations
     base   JSON pointer of `data` in the whole document
     """
-    return [_problem(each, model, data, base) for each in error.errors(include_url=False)]
+    return [problem_of(each, model, data, base=base) for each in error.errors(include_url=False)]
 
 
-def _problem(error: Mapping[str, Any], model: type[BaseModel], data: object, base: str) -> Problem:
-    path = _path_in(data, error["loc"], keeps_last=error["type"] in ("missing", "extra_forbidden"))
+def problem_of(error: Mapping[str, Any], model: type[BaseModel], data: object, *, base: str = "") -> Problem:
+    """One of Pydantic's errors as a problem; arguments as of `problems_of`."""
+    path = path_of(error, data)
     pointer = base + pointer_to(*path)
-    if error["type"] == "extra_forbidden":
-        known = _known_names(model, path[:-1])
-        return Problem(
-            pointer,
-            f"Unknown key '{path[-1]}'.",
-            found=str(path[-1]),
-            expected=f"one of {listed(known)}",
-            suggestion=nearest(path[-1], known),
-        )
-    if error["type"] == "missing":
-        return Problem(pointer, f"'{path[-1]}' is missing.", expected=f"a value for '{path[-1]}'")
-    if error["type"] == "value_error":
-        return Problem(pointer, str(error["ctx"]["error"]), found=shown(error["input"]))
+    match error["type"]:
+        case "extra_forbidden":
+            return unknown_key(pointer, str(path[-1]), _known_names(model, path[:-1]))
+        case "missing":
+            return Problem(pointer, f"'{path[-1]}' is missing.", expected=f"a value for '{path[-1]}'")
+        case "value_error":
+            return Problem(pointer, str(error["ctx"]["error"]), found=shown(error["input"]))
     expected, found = _expected(error), shown(error["input"])
     choices = [choice.strip("'") for choice in expected.replace(" or ", ", ").split(", ")] if error["type"] == "literal_error" else []
     return Problem(
@@ -108,15 +108,18 @@ def _problem(error: Mapping[str, Any], model: type[BaseModel], data: object, bas
     )
 
 
-def _path_in(data: object, location: Sequence[str | int], *, keeps_last: bool) -> list[str | int]:
+def unknown_key(pointer: str, key: str, known: Sequence[str]) -> Problem:
+    return Problem(pointer, f"Unknown key '{key}'.", found=key, expected=f"one of {listed(known)}", suggestion=nearest(key, known))
+
+
+def path_of(error: Mapping[str, Any], data: object) -> list[str | int]:
+    """The keys and indexes that lead to the place of one of Pydantic's errors; its union tags are left out."""
     path: list[str | int] = []
-    for index, part in enumerate(location):
-        is_kept_name = keeps_last and index == len(location) - 1
-        if isinstance(data, Mapping) and part in data:
+    for index, part in enumerate(error["loc"]):
+        names_what_is_not_there = error["type"] == "missing" and index == len(error["loc"]) - 1
+        if (isinstance(data, Mapping) and part in data) or (isinstance(data, list) and isinstance(part, int) and part < len(data)):
             data = data[part]
-        elif isinstance(data, list) and isinstance(part, int) and part < len(data):
-            data = data[part]
-        elif not is_kept_name:
+        elif not names_what_is_not_there:
             continue
         path.append(part)
     return path

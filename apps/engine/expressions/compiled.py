@@ -40,6 +40,16 @@ class Compiled:
     def paths(self) -> frozenset[Path]:
         return frozenset(leaf.path for leaf in self.emitted.leaves)
 
+    @property
+    def nodes(self) -> frozenset[str]:
+        """Keys of the nodes that it reads."""
+        return frozenset(str(path.steps[0]) for path in self.paths if path.root == "nodes")
+
+    @property
+    def tested_nodes(self) -> frozenset[str]:
+        """Keys of the nodes whose output it asks for before it reads it, by `has` or `.?`."""
+        return frozenset(str(leaf.path.steps[0]) for leaf in self.emitted.leaves if leaf.is_test and leaf.path.root == "nodes")
+
     def evaluate(self, scope: Scope) -> Any:
         """The JSON value of the expression. Raises ExpressionError."""
         try:

@@ -52,7 +52,9 @@ def _no_such_step(place: Path, value: Any, step: str | int) -> ExpressionError:
     if place.root == "nodes" and not place.steps:
         return ExpressionError(f"Node '{step}' has not run, so it has no output.", offset=place.at)
     if place.root == "nodes" and len(place.steps) == 1 and not value:
-        return ExpressionError(f"Node '{place.steps[0]}' has no output '{step}': it was skipped, or its output is empty.", offset=place.at)
+        return ExpressionError(
+            f"Node '{place.steps[0]}' has no output '{step}': it did not run, was skipped, or gave none.", offset=place.at
+        )
     there = f"it has {listed(map(str, value))}" if value else "it is empty"
     return ExpressionError(f"{place} has no '{step}': {there}.", offset=place.at, suggestion=nearest(step, map(str, value)))
 

@@ -14,7 +14,6 @@ from apps.engine.expressions.compiled import Compiled, compile_expression
 from apps.engine.expressions.errors import ExpressionError
 from apps.engine.expressions.lexer import Kind, tokens
 from apps.engine.expressions.names import Names, Scope
-from apps.engine.expressions.syntax import Path
 from apps.engine.expressions.values import MAX_RESULT
 from apps.engine.pointers import pointer_to
 
@@ -30,24 +29,24 @@ class _Piece(Protocol):
 class Template:
     """A compiled value.
 
-    paths   every reference in it
+    expressions   ((JSON pointer of its text, expression), …)
     """
 
-    paths: frozenset[Path]
+    expressions: tuple[tuple[str, Compiled], ...]
     _piece: _Piece
 
     @property
     def nodes(self) -> frozenset[str]:
         """Keys of the nodes that it reads."""
-        return frozenset(str(path.steps[0]) for path in self.paths if path.root == "nodes")
+        return frozenset(key for _, expression in self.expressions for key in expression.nodes)
 
     @property
     def is_constant(self) -> bool:
-        return not isinstance(self._piece, _List | _Object | _One | _Text)
+        return not self.expressions
 
     def uses(self, root: str) -> bool:
         """Whether it reads anything of `input`, `vars`, `nodes`, `execution` or `env`."""
-        return any(path.root == root for path in self.paths)
+        return any(path.root == root for _, expression in self.expressions for path in expression.paths)
 
     def resolve(self, scope: Scope) -> Any:
         """The value with its expressions evaluated. Raises ExpressionError, with the pointer of the text at fault."""
@@ -114,13 +113,13 @@ def check_template(value: Any, names: Names) -> tuple[Template, list[ExpressionE
     """Compile the expressions in a JSON value, and say of each that does not compile why."""
     compiler = _Compiler(names)
     piece = compiler.piece(value, ())
-    return Template(frozenset(compiler.paths), piece), compiler.faults
+    return Template(tuple(compiler.expressions), piece), compiler.faults
 
 
 class _Compiler:
     def __init__(self, names: Names) -> None:
         self.names = names
-        self.paths: set[Path] = set()
+        self.expressions: list[tuple[str, Compiled]] = []
         self.faults: list[ExpressionError] = []
 
     def piece(self, value: Any, place: tuple[str | int, ...]) -> _Piece:
@@ -149,7 +148,7 @@ class _Compiler:
         if not is_expression:
             return part
         compiled = compile_expression(part, self.names)
-        self.paths.update(compiled.paths)
+        self.expressions.append((pointer, compiled))
         return _One(compiled, pointer)
 
 
