@@ -14,7 +14,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from apps.engine.graph import Graph, GraphNode
-from apps.executions.handoff import RUN_NODE, queue_name
+from apps.executions.handoff import RUN_NODE, queue_name, share
 from apps.executions.protocol import Ready
 from structforge.celery import app
 
@@ -22,9 +22,6 @@ log = logging.getLogger(__name__)
 
 # Every message of a chain carries those that follow it.
 MAX_LINKS = 16
-# Brief nodes share messages, but never so many that a fleet of a few dozen processes would wait for one of them.
-MAX_SHARING = 16
-MESSAGES_BEFORE_SHARING = 8
 
 
 def send(graph: Graph, ready: Sequence[Ready]) -> None:
@@ -57,7 +54,7 @@ def _signatures(graph: Graph, ready: Sequence[Ready]) -> Iterator[Signature]:
         else:
             yield _chain(graph, one)
     for (queue, path), several in sharing.items():
-        size = max(1, min(MAX_SHARING, len(several) // MESSAGES_BEFORE_SHARING))
+        size = share(len(several))
         for start in range(0, len(several), size):
             part = several[start : start + size]
             yield signature(part[0].execution_id, [one.key for one in part], path, part[0].version_id, queue_name(queue, part[0].priority))

@@ -9,9 +9,8 @@ from uuid import UUID, uuid4
 from apps.engine.graph import Graph
 from apps.executions import protocol
 from apps.executions.announcements import announce_change
-from apps.executions.connection import TRANSIENT
 from apps.executions.graphs import UnknownVersionError, graphs
-from apps.executions.protocol import Claim, ClaimedRun, Ready
+from apps.executions.protocol import Claim, Ready
 from workers import canvas, faults, host
 from workers.leases import process_leases
 from workers.stretch import LeaseLostError, Stretch, Values
@@ -23,25 +22,39 @@ FLUSH_SECONDS = 0.05
 MAX_READS = 2000
 
 
-def run(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID, *, hand_over: Callable[[Sequence[Ready]], bool]) -> None:
+def run(
+    execution_id: UUID,
+    keys: Sequence[str],
+    path: str,
+    version_id: UUID,
+    *,
+    hand_over: Callable[[Sequence[Ready]], bool],
+    is_shared: bool = False,
+) -> None:
     """Run the named nodes of one execution, as far as they are queued and nobody else took them, and send what follows.
 
     hand_over   given what became ready; True when a message for exactly that is already under way (the next link of a chain)
+    is_shared   the message names other executions too, which must not wait for long
     """
     continuing: Sequence[str] = keys
     while continuing:
-        continuing = _run_once(execution_id, continuing, path, version_id, hand_over)
+        continuing = _run_once(execution_id, continuing, path, version_id, hand_over, is_shared)
 
 
 def _run_once(
-    execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID, hand_over: Callable[[Sequence[Ready]], bool]
+    execution_id: UUID,
+    keys: Sequence[str],
+    path: str,
+    version_id: UUID,
+    hand_over: Callable[[Sequence[Ready]], bool],
+    is_shared: bool,
 ) -> Sequence[str]:
     """Returns keys of pure nodes that became ready by the count of a gate: they go on here, without a message."""
     if (claimed := _claim(execution_id, keys, path, version_id)) is None:
         hand_over([])
         return ()
     graph, claim = claimed
-    ready = _perform_all(graph, claim)
+    ready = _perform_all(graph, claim, is_shared=is_shared or len(claim.runs) > 1)
     here = _goes_on_here(graph, ready)
     elsewhere = [one for one in ready if one.key not in here]
     if not hand_over(elsewhere):
@@ -73,11 +86,11 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
     return (graph if claim.version_id == version_id else graphs.get(claim.version_id)), claim
 
 
-def _perform_all(graph: Graph, claim: Claim) -> list[Ready]:
+def _perform_all(graph: Graph, claim: Claim, *, is_shared: bool) -> list[Ready]:
     """Perform the claimed node runs one after the other; returns what became ready."""
     ready: list[Ready] = []
     values = Values(graph, claim)
-    stretches = [Stretch(graph, claim, run, values) for run in claim.runs]
+    stretches = [Stretch(graph, claim, run, values, is_shared=is_shared) for run in claim.runs]
     documents: list[dict[str, Any]] = []
     flushed = time.monotonic()
     is_stopped = False
@@ -112,11 +125,3 @@ def _goes_on_here(graph: Graph, ready: list[Ready]) -> list[str]:
     """A single pure node that is ready needs no message: this worker takes it at once."""
     pure = [one.key for one in ready if graph.nodes[one.key].traits.is_pure]
     return pure if len(pure) == 1 and graph.nodes[pure[0]].is_join else []
-
-
-def hand_back(execution_id: UUID, run: ClaimedRun) -> None:
-    """Queue a claim again that has not begun; used when this worker is told to stop."""
-    try:
-        protocol.hand_back(execution_id=execution_id, run=run)
-    except TRANSIENT:
-        log.warning("%s of execution %s could not be handed back; its lease will lapse.", run.key, execution_id)

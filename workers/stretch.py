@@ -105,10 +105,14 @@ def _load(upstream: Upstream) -> Any:
 
 
 class Stretch:
-    """Performs one claimed node run and what rides along, and gathers the settlement."""
+    """Performs one claimed node run and what rides along, and gathers the settlement.
 
-    def __init__(self, graph: Graph, claim: Claim, run: ClaimedRun, values: Values) -> None:
+    is_shared   other node runs wait for this one to end: only brief nodes ride along
+    """
+
+    def __init__(self, graph: Graph, claim: Claim, run: ClaimedRun, values: Values, *, is_shared: bool = False) -> None:
         self._graph, self._claim, self._run, self._values = graph, claim, run, values
+        self._is_shared = is_shared
         self.settlement = Settlement(graph, key=run.key, path=run.path, token=run.token)
         self.held = Held(execution_id=claim.execution_id, run=run, give_up=self._give_up)
         self._current = run.key
@@ -135,8 +139,8 @@ class Stretch:
         node = self._graph.nodes[key]
         if not node.traits.is_pure or self.settlement.is_fatal or len(self.settlement) >= MAX_RIDERS:
             return False
-        if not node.traits.is_brief and waiting:
-            return False  # others could run it meanwhile
+        if not node.traits.is_brief and (waiting or self._is_shared):
+            return False  # others can run it meanwhile
         return time.monotonic() - begun < MAX_RIDE_SECONDS
 
     def _settle_head(self) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from celery import Task
 
-from apps.executions.handoff import RUN_NODE
+from apps.executions.handoff import RUN_EXECUTIONS, RUN_NODE
 from apps.executions.protocol import Ready
 from structforge.celery import app
 from workers import lifecycle, runner
@@ -25,4 +25,11 @@ def run_node(self: Task, execution_id: str, keys: list[str], path: str, version_
     runner.run(UUID(execution_id), keys, path, UUID(version_id), hand_over=hand_over)
 
 
-__all__ = ["lifecycle", "run_node"]
+@app.task(name=RUN_EXECUTIONS, ignore_result=True)
+def run_executions(execution_ids: list[str], key: str, path: str, version_id: str) -> None:
+    """Look at one brief node in several executions of one version."""
+    for execution_id in execution_ids:
+        runner.run(UUID(execution_id), [key], path, UUID(version_id), hand_over=lambda ready: False, is_shared=True)
+
+
+__all__ = ["lifecycle", "run_executions", "run_node"]

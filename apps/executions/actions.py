@@ -115,7 +115,7 @@ def start_executions(
     with transaction.atomic():
         started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority)
         ready = [
-            Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority)
+            Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
             for one in started
             if one.created
             for entry in plan["entries"]

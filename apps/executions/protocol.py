@@ -26,7 +26,10 @@ _LEASE = f"interval '{LEASE_SECONDS} s'"
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A queued node run that a message should point at."""
+    """A queued node run that a message should point at.
+
+    is_brief   it is known to end within milliseconds, so that its message may name other executions too
+    """
 
     execution_id: UUID
     version_id: UUID
@@ -34,6 +37,7 @@ class Ready:
     path: str
     queue: str
     priority: str
+    is_brief: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +141,6 @@ update node_run n set lease_until = clock_timestamp(), losses = n.losses - %(for
 returning n.key
 """
 
-_HAND_BACK = f"""
-update node_run n
-   set status = 'queued', revision = n.revision + 1, lease_until = null, claim_token = null, due_at = clock_timestamp() + {_DUE}
-  from execution e
- where n.execution_id = %(execution)s and n.key = %(key)s and n.path = %(path)s and n.claim_token = %(token)s and n.status = 'running'
-   and n.effect_started_at is null and e.id = n.execution_id
-returning n.key, n.path, n.queue, e.priority, e.version_id
-"""
-
 
 def claim(
     *, execution_id: UUID, keys: Sequence[str], tokens: Sequence[UUID], path: str, worker: str, reads: Sequence[str], wants_input: bool
@@ -209,12 +204,6 @@ def settle(*, execution_id: UUID, settlements: Sequence[Mapping[str, Any]]) -> d
 def ready_in(result: Mapping[str, Any], *, execution_id: UUID, version_id: UUID) -> list[Ready]:
     """What a settlement or a resume made ready."""
     return [Ready(execution_id, version_id, row["key"], row["path"], row["queue"], result["priority"]) for row in result["ready"]]
-
-
-def hand_back(*, execution_id: UUID, run: ClaimedRun) -> Ready | None:
-    """Queue a claimed node run again that has not begun; it costs no try. None when the claim was lost, or the effect has begun."""
-    rows = fetch_repeating(_HAND_BACK, {"execution": execution_id, "key": run.key, "path": run.path, "token": run.token})
-    return ready_of({**rows[0], "execution_id": execution_id}) if rows else None
 
 
 def renew(*, held: Sequence[tuple[UUID, ClaimedRun]]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ class EntryNode(TypedDict):
     key: str
     queue: str
     lost: str
+    brief: bool
 
 
 class StartPlan(TypedDict):
@@ -51,9 +52,10 @@ def start_plan(graph: Graph) -> StartPlan:
     """What `WorkflowVersion.start` holds."""
     return StartPlan(
         entries=[
-            EntryNode(key=key, queue=graph.nodes[key].traits.queue, lost=graph.nodes[key].traits.on_worker_lost)
+            EntryNode(key=key, queue=traits.queue, lost=traits.on_worker_lost, brief=traits.is_brief)
             for key in graph.entries
             if key != OUTPUT_KEY
+            for traits in [graph.nodes[key].traits]
         ],
         variables=dict(graph.initial_variables),
         timeout_seconds=graph.timeout_seconds,

@@ -172,14 +172,6 @@ class ProtocolModel(RuleBasedStateMachine):
             holder = fetch("select 1 as one from node_run where claim_token = %(token)s and status = 'running'", verdict)
             assert verdict["is_lost"] == (not holder)
 
-    @precondition(lambda self: self.claims)
-    @rule(which=st.integers(0, 1000))
-    def hand_back(self, which: int) -> None:
-        run = self.claims.pop(which % len(self.claims))
-        losses = self._node_run(run.key)["losses"]
-        if protocol.hand_back(execution_id=self.execution, run=run):
-            assert self._node_run(run.key)["losses"] == losses
-
     @rule(forgive=st.booleans())
     def die(self, forgive: bool) -> None:
         protocol.lapse(workers=["w"], forgive=forgive)
@@ -239,7 +231,7 @@ class ProtocolModel(RuleBasedStateMachine):
 
     @rule()
     def signal(self) -> None:
-        for key in self._keys("waits_for = 'go'"):
+        for key in self._keys("status = 'waiting' and waits_for = 'go'"):
             statement = "select signal_v1(%(execution)s, %(key)s, '', 'go', '1', %(due)s::interval) as result"
             first = protocol.call(statement, execution=self.execution, key=key, due=DUE)
             assert first is not None
