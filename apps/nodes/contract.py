@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from apps.engine.outcomes import OUT, Outcome
+from apps.engine.outcomes import OUT, Failed, NodeError, Outcome
 
 
 class Effect(StrEnum):
@@ -28,6 +28,14 @@ class NodeConfig(BaseModel):
     """Base of every config model: unknown keys are refused, titles and help come from the fields."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def is_constant(value: object) -> bool:
+    """Whether a value of a raw config holds no `${…}`, and so is known before the node runs."""
+    if isinstance(value, str):
+        return "${" not in value
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+    return all(map(is_constant, inner))
 
 
 ConfigT = TypeVar("ConfigT", bound=NodeConfig)
@@ -52,7 +60,7 @@ class RunContext:
     idempotency_key   the same for every attempt of this node run; send it to the other side
     timeout_seconds   what is left for this attempt, None without a limit
     input             input of the execution
-    upstream          {node key: output} of the direct predecessors that ran
+    upstream          {node key: output} of the direct predecessors that ran, in the order of the edges; empty unless `reads_upstream`
     state             what `Deferred.state` held; None on a first run
     signal            payload of the signal that woke the node run, None when its time came
     """
@@ -90,6 +98,22 @@ class RunContext:
             callback()
 
 
+class NodeFailure(Exception):  # noqa: N818  # no fault of the program: it is how a node says that it failed
+    """Raised anywhere inside a node to say how it failed; `perform` makes it the outcome `Failed`.
+
+    code                  stable, for retry policies
+    retry_after_seconds   the earliest time that another attempt makes sense, None when unknown
+    is_final              True when another attempt cannot help
+    details               JSON values; no secrets
+    """
+
+    def __init__(
+        self, code: str, message: str, /, *, retry_after_seconds: float | None = None, is_final: bool = False, **details: Any
+    ) -> None:
+        super().__init__(message)
+        self.outcome = Failed(NodeError(code, message, details, retry_after_seconds), is_final=is_final)
+
+
 class NodeType(Generic[ConfigT]):
     """What a node does, by registered name. The first line of the docstring is its description in the editor.
 
@@ -114,7 +138,10 @@ class NodeType(Generic[ConfigT]):
         return Ports()
 
     def check(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
-        """Faults that the config model cannot say, as (JSON pointer inside the config, sentence)."""
+        """Faults of a raw config that fits the config model, but is wrong all the same: (JSON pointer inside the config, sentence).
+
+        Expressions are not yet resolved: `is_constant` tells a value that is already known.
+        """
         return []
 
     def effect_of(self, config: Mapping[str, Any]) -> Effect:

@@ -31,7 +31,7 @@ def register_internal(node_type: type[NodeType]) -> type[NodeType]:  # type: ign
 @cache
 def load() -> None:
     """Import the built-in node types and every installed package of node types, once per process."""
-    import apps.nodes.builtin  # noqa: F401, PLC0415  # registers on import
+    import apps.nodes.builtin  # noqa: PLC0415  # registers on import
     import apps.nodes.internal  # noqa: F401, PLC0415
 
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):

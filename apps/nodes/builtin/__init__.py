@@ -1,0 +1,12 @@
+"""The node types that come with StructForge; importing them registers them."""
+
+from apps.nodes.builtin import (  # noqa: F401
+    control_delay,
+    control_fail,
+    control_if,
+    control_merge,
+    control_switch,
+    data_set,
+    function,
+    trigger_manual,
+)

@@ -1,0 +1,39 @@
+"""Where an execution begins that a person or a program starts."""
+
+from typing import ClassVar
+
+from apps.engine.input_schema import UnusableSchemaError, input_problems
+from apps.engine.outcomes import Failed, NodeError, Outcome, Succeeded
+from apps.nodes.contract import Effect, NodeConfig, NodeFailure, NodeType, RunContext
+from apps.nodes.registry import register
+
+
+class ManualTriggerConfig(NodeConfig):
+    pass
+
+
+@register
+class ManualTrigger(NodeType[ManualTriggerConfig]):
+    """Begin here when a person or a program starts the workflow; the output is the input of the execution.
+
+    The input is checked against `inputs` of the definition; `invalid_input` lists what does not fit.
+    """
+
+    name = "trigger.manual"
+    title = "Manual start"
+    category = "trigger"
+    icon = "play"
+    effect = Effect.PURE
+    brief = True
+    Config: ClassVar = ManualTriggerConfig
+
+    def run(self, config: ManualTriggerConfig, context: RunContext) -> Outcome:
+        found = {} if context.input is None else context.input
+        try:
+            problems = input_problems(context.inputs_schema, found)
+        except UnusableSchemaError as error:
+            raise NodeFailure(error.code, error.message, is_final=True) from error
+        if not problems:
+            return Succeeded(found)
+        message = f"The input is not valid: {problems[0].message} (at '{problems[0].pointer}')"
+        return Failed(NodeError("invalid_input", message, {"errors": [problem.as_json() for problem in problems]}), is_final=True)
