@@ -32,7 +32,8 @@ def find_snapshot(user: User, execution_id: str) -> dict[str, Any] | None:
 
     {"type": "execution.snapshot", "execution_id": str, "sequence": int, "workflow_id": str, "workflow_name": str, "version": int,
      "status", "priority", "trigger", "business_key", "output", "error", "created_at", "started_at", "finished_at",
-     "node_runs": [{"key", "path", "status", "revision", "attempt", "port", "worker", "queued_at", "started_at", "finished_at", "wake_at", "error"}]}
+     "node_runs": [{"key", "path", "status", "revision", "attempt", "port", "worker",
+                    "queued_at", "started_at", "finished_at", "wake_at", "error"}]}
 
     One statement, so that the numbers in it belong together.
     """

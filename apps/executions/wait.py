@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import connection
 
 from apps.engine.statuses import SETTLED_EXECUTION
-from apps.executions.models import Execution
+from apps.executions.models import Execution, ExecutionQuerySet
 from apps.realtime.follow import Notice, afollow, follow
 
 CHECK_SECONDS = 2.0  # a message may be lost: that often the row itself is read
@@ -50,5 +50,5 @@ def _is_settled(execution_id: UUID | str) -> bool:
     return is_settled
 
 
-def _settled(execution_id: UUID | str):  # noqa: ANN202  # the queryset
+def _settled(execution_id: UUID | str) -> ExecutionQuerySet:
     return Execution.objects.filter(pk=execution_id, status__in=SETTLED_EXECUTION)

@@ -1,7 +1,7 @@
 """Tell whoever watches an execution what a commit changed.
 
-One daemon thread per process sends; it sends at once when it is idle, and in one round trip whatever piled up meanwhile. A message may be lost (Redis away,
-process killed, too many at once): PostgreSQL is the truth, and those who watch look there when a number is missing.
+One daemon thread per process sends; it sends at once when it is idle, and in one round trip whatever piled up meanwhile. A message
+may be lost (Redis away, process killed, too many at once): PostgreSQL is the truth, and watchers look there when a number is missing.
 """
 
 import atexit
@@ -33,7 +33,8 @@ def announce(execution_id: str, message: Mapping[str, Any]) -> None:
     """Send `message` to those who watch this execution. Returns at once, from any thread, and never raises.
 
     {"type": "execution.changed", "execution_id": str, "sequence": int | null, "status": str | null, "at": iso,
-     "node_runs": [{"key", "path", "status", "revision", "attempt", "port", "worker", "queued_at", "started_at", "finished_at", "wake_at", "error"}]}
+     "node_runs": [{"key", "path", "status", "revision", "attempt", "port", "worker",
+                    "queued_at", "started_at", "finished_at", "wake_at", "error"}]}
 
     sequence   number of the event in the history; null for a hint outside it, such as a claim
     node_runs  those that changed; one counts where its `revision` is greater than the one known
