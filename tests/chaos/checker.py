@@ -47,7 +47,8 @@ having count(n.id) <> e.open_nodes or (e.status in ('success', 'failed', 'cancel
 """
 _MISSING_EFFECTS = """
 select n.execution_id || '/' || n.key || ' succeeded without an effect' from node_run n
- where n.status = 'success' and n.key not like '$%' and not exists (select from chaos_effect c where (c.execution_id, c.key) = (n.execution_id, n.key))
+ where n.status = 'success' and n.key not like '$%'
+   and not exists (select from chaos_effect c where (c.execution_id, c.key) = (n.execution_id, n.key))
 """
 _DOUBLE_EXTERNAL = """
 select c.execution_id || '/' || c.key || ': ' || count(*) || ' effects' from chaos_effect c

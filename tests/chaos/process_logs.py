@@ -19,8 +19,8 @@ REDIS_AWAY = (
     r"Connection to broker lost|ConnectionRefusedError|ConnectionResetError|BrokenPipeError|Connection closed by server|Error 111"
 )
 POSTGRES_AWAY = (
-    r"OperationalError|AdminShutdown|CannotConnectNow|CrashShutdown|InterfaceError|PoolTimeout|connection to server|server closed the connection|"
-    r"the connection is (closed|lost)|database system|Database error while sync"
+    r"OperationalError|AdminShutdown|CannotConnectNow|CrashShutdown|InterfaceError|PoolTimeout|connection to server|"
+    r"server closed the connection|the connection is (closed|lost)|database system|Database error while sync"
 )
 STOPPED = r"SystemExit|WorkerShutdown|WorkerTerminate|Restoring|received SIG"
 EXPLAINED_BY = {

@@ -75,6 +75,8 @@ class Process:
         return [self.pid, *self.children()]
 
     def send(self, signum: signal.Signals, *, to_group: bool = False) -> None:
+        if not self.is_running:
+            return  # its number may be somebody else's by now
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if to_group else os.kill)(self.pid, signum)
 
@@ -86,11 +88,15 @@ class Process:
 
     def stop(self, within_seconds: float) -> bool:
         """Ask it to stop; kill it when it does not. Returns whether it stopped by itself."""
-        if not self.is_running:
-            return True
         self.send(signal.SIGTERM)
+        return self.wait(within_seconds)
+
+    def wait(self, within_seconds: float) -> bool:
+        """Wait for its end; kill it when that does not come. Returns whether it came."""
+        if self.popen is None:
+            return True
         try:
-            self.popen.wait(within_seconds)  # type: ignore[union-attr]  # it is running
+            self.popen.wait(within_seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             return False

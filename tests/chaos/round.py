@@ -66,7 +66,7 @@ class Round:
 
     def judge(self, *, profile: str) -> Result:
         """Stop the workers, then compare everything with everything."""
-        stopped = {process.name: process.stop(30.0) for process in [*self._stack.workers, *self._stack.beats]}
+        stopped = self._stack.stop_processes()
         findings = checker.check(
             self._stack,
             self._arena.faults,

@@ -17,7 +17,7 @@ from redis import Redis
 from apps.fleet.embedded.ports import free_port
 from apps.fleet.embedded.postgres import Postgres
 from apps.fleet.embedded.valkey import Valkey
-from tests.chaos.processes import REPOSITORY, Process, python, wait_until
+from tests.chaos.processes import REPOSITORY, NotInTimeError, Process, python, wait_until
 
 CELERY = ("-m", "celery", "-A", "structforge")
 ALL_QUEUES = "code.high,default.high,code,default"
@@ -75,8 +75,7 @@ class Stack:
             "STRUCTFORGE_STATE_DIR": str(self.folder),
             "DJANGO_SETTINGS_MODULE": "structforge.settings.dev",
             "SECRET_KEY": secrets.token_urlsafe(48),
-            "LOG_LEVEL": "info",
-            "PYTHONPATH": str(REPOSITORY),
+            "LOG_LEVEL": "warning",
             "PYTHONUNBUFFERED": "1",
             **self.environment,
         }
@@ -105,23 +104,31 @@ class Stack:
         for cached in ("postgres", "valkey"):  # they remember passwords
             self.__dict__.pop(cached, None)
 
-    def stop(self) -> dict[str, bool]:
-        """Stop everything; {name: whether it stopped when asked}."""
+    def stop(self) -> None:
+        """Stop everything."""
+        self.stop_processes()
+        for name in list(self._services):
+            self.stop_service(name, signal.SIGINT if name == "postgres" else signal.SIGTERM)
+
+    def stop_processes(self) -> dict[str, bool]:
+        """Stop all but the servers; {name: whether it stopped when asked}."""
         running = [*self.others, *self.workers, *self.beats]
         for process in running:
             process.send(signal.SIGCONT, to_group=True)
             process.send(signal.SIGTERM)
         deadline = time.monotonic() + STOP_SECONDS
-        stopped = {process.name: process.stop(max(0.1, deadline - time.monotonic())) for process in running}
-        for name in list(self._services):
-            self.stop_service(name, signal.SIGINT if name == "postgres" else signal.SIGTERM)
-        return stopped
+        return {process.name: process.wait(max(0.1, deadline - time.monotonic())) for process in running}
 
     def migrate(self) -> None:
         """Make the tables, by a process of its own."""
         with (self.logs / "migrate.log").open("ab") as output:
             subprocess.run(
-                python("manage.py", "migrate", "--no-input"), cwd=REPOSITORY, env=self.variables, stdout=output, stderr=output, check=True
+                python("manage.py", "migrate", "--no-input", "--skip-checks"),
+                cwd=REPOSITORY,
+                env=self.variables,
+                stdout=output,
+                stderr=output,
+                check=True,
             )
 
     # Services
@@ -161,6 +168,8 @@ class Stack:
         """A worker that takes messages hangs in BRPOP, which the server can see."""
 
         def listening() -> bool:
+            if ended := [worker.name for worker in self.workers if not worker.is_running]:
+                raise NotInTimeError(f"{', '.join(ended)} ended at the start; see {self.logs}.")
             with self.redis() as redis:
                 clients = redis.client_list()
             return sum(client["cmd"] == "brpop" for client in clients) >= len(self.workers)
@@ -169,12 +178,12 @@ class Stack:
 
     def _worker(self, name: str, kind: WorkerKind) -> Process:
         args = python(
-            *CELERY, "worker", "-n", f"{name}@%h", "-P", kind.pool, "-c", str(kind.concurrency), "-Q", kind.queues, "-l", "info", *QUIET
+            *CELERY, "worker", "-n", f"{name}@%h", "-P", kind.pool, "-c", str(kind.concurrency), "-Q", kind.queues, "-l", "warning", *QUIET
         )
         return Process(name, args, {**self.variables, **kind.environment}, self.logs / f"{name}.log")
 
     def _beat(self, name: str) -> Process:
-        args = python(*CELERY, "beat", "-l", "info", "--pidfile=")
+        args = python(*CELERY, "beat", "-l", "warning", "--pidfile=")
         return Process(name, args, self.variables, self.logs / f"{name}.log")
 
     def web(self, port: int) -> Process:
