@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+from apps.engine.errors import StructForgeError
 from apps.engine.graph import Graph
 from apps.executions import protocol
 from apps.executions.announcements import announce_change
@@ -68,6 +69,10 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
         reads = {read for key in keys for read in graph.reads_of_stretch(key)}
     except (UnknownVersionError, KeyError):
         log.warning("A message names version %s with nodes %s, which do not exist; dropped.", version_id, list(keys)[:3])
+        return None
+    except StructForgeError as error:
+        # A node type that this worker lacks, in the middle of a deploy: another worker may have it, and the sweepers ask again.
+        log.error("This worker cannot run version %s: %s Its node runs stay queued.", version_id, error.message)
         return None
     faults.point("claim.before")
     claim = protocol.claim(
