@@ -67,13 +67,16 @@ def _chain(graph: Graph, one: Ready) -> Signature:
 
 
 def linear_stretch(graph: Graph, key: str) -> list[str]:
-    """`key` and the nodes after it that are reached one from the other, on the same fleet, each by a single way; pure nodes ride along between."""
+    """`key` and the nodes after it on the same fleet, each reached from the one before by a single way.
+
+    Pure nodes in between ride along, and are left out.
+    """
     stretch = [key]
     fleet = graph.nodes[key].traits.queue
     node: GraphNode | None = graph.nodes[key]
     while node is not None and len(stretch) < MAX_LINKS:
         node = _single_successor(graph, node)
-        if node is None or not node.traits.is_pure and node.traits.queue != fleet:
+        if node is None or (not node.traits.is_pure and node.traits.queue != fleet):
             break
         if not node.traits.is_pure:
             stretch.append(node.key)

@@ -33,13 +33,13 @@ returning n.id, n.execution_id, n.key, n.path, n.queue, q.priority, q.version_id
 class Epoch:
     """A random value that stands both in Redis and in PostgreSQL. Where they differ, or Redis has none, its messages are gone."""
 
-    def __init__(self, redis: "Redis[bytes]") -> None:
+    def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._after = 0
 
     def has_changed(self) -> bool:
         """Whether Redis lost its memory; a new epoch is then set, and `next_batch` begins anew."""
-        in_redis = self._redis.get(KEY)
+        in_redis: Any = self._redis.get(KEY)
         rows = fetch(_STORED, {})
         stored = rows[0]["value"] if rows else None
         if in_redis is not None and in_redis.decode() == stored:
@@ -58,5 +58,3 @@ class Epoch:
         if rows:
             self._after = max(row["id"] for row in rows)
         return rows
-
-

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 import orjson
 from django.conf import settings
@@ -157,16 +156,16 @@ class Stretch:
         return self._settle(node, outcome, shown, started=started, attempt=1)
 
     def _settle(self, node: GraphNode, outcome: Outcome, shown: bytes | None, *, started: float, attempt: int) -> tuple[str, ...]:
-        if outcome is CANCELLED:
-            end = CANCELLED_END
-        else:
-            end = end_of(node, outcome, workspace_id=self._claim.workspace_id, attempt=attempt)
+        end = self._end_of(node, outcome, attempt=attempt)
         if end.output_ref is not None and isinstance(outcome, Succeeded):
             self._values.add(node.key, outcome.output)
         elif end.output is not None:
             self._values.add(node.key, orjson.loads(end.output))
         self._values.variables.update(end.variables)
         return self.settlement.settle(node.key, end, started=started, shown_input=shown)
+
+    def _end_of(self, node: GraphNode, outcome: Outcome, *, attempt: int) -> End:
+        return CANCELLED_END if outcome is CANCELLED else end_of(node, outcome, workspace_id=self._claim.workspace_id, attempt=attempt)
 
     def _perform(self, node: GraphNode, *, attempt: int, deferred: Mapping[str, Any] | None) -> tuple[Outcome, bytes | None]:
         """The outcome, and the resolved config for people to look at (None where it is the config as written)."""
@@ -186,7 +185,13 @@ class Stretch:
     def _before_effect(self, node: GraphNode) -> None:
         if node.traits.is_pure:
             return
-        change = {"key": node.key, "path": self._run.path, "status": "running", "revision": self._run.revision, "attempt": self._run.attempt}
+        change = {
+            "key": node.key,
+            "path": self._run.path,
+            "status": "running",
+            "revision": self._run.revision,
+            "attempt": self._run.attempt,
+        }
         if not node.traits.is_brief:
             announce_hint(self._claim.execution_id, [change])
         if node.traits.on_worker_lost != "rerun" and not protocol.begin_effect(execution_id=self._claim.execution_id, run=self._run):
@@ -226,12 +231,10 @@ class Stretch:
     def _give_up(self, reason: Failed) -> None:
         """Called from the watching thread: settle the node in place of the thread that is stuck in it."""
         node = self._graph.nodes[self._current]
-        end = CANCELLED_END if reason is CANCELLED else end_of(node, reason, workspace_id=self._claim.workspace_id, attempt=1)
+        end = self._end_of(node, reason, attempt=self._run.attempt - self._run.losses)
         starting = self.settlement.settle(node.key, end, started=time.monotonic())
         document = self.settlement.document(starting=starting)
         protocol.settle(execution_id=self._claim.execution_id, settlements=[document])
 
 
 _NO_OUTCOME = Failed(NodeError("interrupted", "The node was interrupted."))
-
-

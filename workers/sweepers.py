@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import orjson
+from amqp.exceptions import ChannelError
 from celery import current_app
 from kombu.exceptions import OperationalError
 from redis import Redis
@@ -32,6 +33,10 @@ from workers.epoch import Epoch
 log = logging.getLogger(__name__)
 
 BATCH = 500
+_OBSERVE = """
+select extract(epoch from clock_timestamp())::float8 as now,
+       pg_postmaster_start_time()::text || coalesce(inet_server_addr()::text, '') as server
+"""
 DUE = f"{DUE_SECONDS} s"
 
 
@@ -71,7 +76,7 @@ class HoldDown:
 class Sweeper:
     """All sweeps, each with its period in seconds."""
 
-    def __init__(self, *, redis: "Redis[bytes]", hold_down: HoldDown | None = None) -> None:
+    def __init__(self, *, redis: Redis, hold_down: HoldDown | None = None) -> None:
         self._hold_down = hold_down or HoldDown()
         self._redis = redis
         self._epoch = Epoch(redis)
@@ -88,8 +93,7 @@ class Sweeper:
         }
 
     def observe_database(self) -> None:
-        statement = "select extract(epoch from clock_timestamp())::float8 as now, pg_postmaster_start_time()::text || coalesce(inet_server_addr()::text, '') as server"
-        row = fetch(statement, {})[0]
+        row = fetch(_OBSERVE, {})[0]
         self._hold_down.observe(database_seconds=row["now"], server=row["server"])
 
     def wake(self) -> int:
@@ -180,9 +184,9 @@ class Sweeper:
     def _length(self, queue: str) -> int:
         try:
             with current_app.connection_for_read() as connection:
-                return int(connection.default_channel._size(queue))  # noqa: SLF001  # the one way that kombu's transports share
-        except (RedisError, OperationalError, ConnectionError, OSError):
-            return 0
+                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+        except (ChannelError, RedisError, OperationalError, ConnectionError, OSError):
+            return 0  # no such queue, or no broker: then nothing explains the delay
 
     def run(self, stop: threading.Event, *, slowness: float = 1.0) -> None:
         """Sweep until `stop` is set. `slowness` stretches all periods but the rescue of this host's dead, which nobody else may see."""

@@ -1,6 +1,7 @@
 """The Celery tasks. Their names are part of the wire format."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from celery import Task
@@ -12,11 +13,11 @@ from workers import lifecycle, runner
 
 
 @app.task(bind=True, name=RUN_NODE, ignore_result=True)
-def run_node(self: Task, execution_id: str, keys: list[str], path: str, version_id: str) -> None:
+def run_node(self: "Task[..., None]", execution_id: str, keys: list[str], path: str, version_id: str) -> None:
     """Look at these nodes of an execution: whatever is queued of them is run."""
 
     def hand_over(ready: Sequence[Ready]) -> bool:
-        links = self.request.chain
+        links: Any = self.request.chain
         if links and [one.key for one in ready] == links[-1]["args"][1]:
             return True
         self.request.chain = None

@@ -91,7 +91,9 @@ def start_execution(
     Raises WorkflowNotPublishedError, InvalidInputError.
     """
     start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
-    return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[0]
+    return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[
+        0
+    ]
 
 
 def start_executions(
@@ -200,12 +202,9 @@ def resume_execution(*, execution_id: UUID) -> str:
 
 
 def _pause(execution_id: UUID, *, is_pause: bool) -> dict[str, Any]:
-    return protocol.call_repeating(
-        "select pause_v1(%(execution)s, %(pause)s, %(due)s::interval) as result",
-        execution=execution_id,
-        pause=is_pause,
-        due=f"{protocol.DUE_SECONDS} s",
-    )
+    statement = "select pause_v1(%(execution)s, %(pause)s, %(due)s::interval) as result"
+    result: dict[str, Any] = protocol.call_repeating(statement, execution=execution_id, pause=is_pause, due=f"{protocol.DUE_SECONDS} s")
+    return result
 
 
 def _moved(execution_id: UUID, result: dict[str, Any], *, allowed: set[str], verb: str) -> str:
@@ -236,9 +235,7 @@ def signal_node_run(*, execution_id: UUID, key: str, path: str = "", signal: str
     return True
 
 
-def resolve_uncertain(
-    *, node_run_id: int, decision: Literal["rerun", "success", "failed"], output: Any = None, message: str = ""
-) -> None:
+def resolve_uncertain(*, node_run_id: int, decision: Literal["rerun", "success", "failed"], output: Any = None, message: str = "") -> None:
     """Say what became of a node run whose worker died in the middle of its effect.
 
     rerun     the effect did not happen: run it again

@@ -91,7 +91,7 @@ def close_pool() -> None:
 
 def _forget_parent_pool() -> None:
     """After a fork: the parent's sockets are not ours to use or to close."""
-    global _pool, _lock  # noqa: PLW0603
+    global _pool, _lock
     _pool, _lock = None, threading.Lock()
 
 

@@ -9,7 +9,6 @@ from apps.core.ids import uuid7
 from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN, ExecutionStatus, NodeRunStatus
 from apps.workflows.models import Workflow, WorkflowVersion
 
-
 ENDED_EXECUTION = sorted(status.value for status in SETTLED_EXECUTION)
 ENDED_NODE_RUN = sorted(status.value for status in SETTLED_NODE_RUN)
 
@@ -137,12 +136,8 @@ class NodeRun(models.Model):
                 | ~Q(status="running") & Q(lease_until__isnull=True),
                 name="node_run_running_has_lease",
             ),
-            models.CheckConstraint(
-                condition=~Q(status="queued") | Q(due_at__isnull=False), name="node_run_queued_has_due_at"
-            ),
-            models.CheckConstraint(
-                condition=~Q(status="retrying") | Q(wake_at__isnull=False), name="node_run_retrying_has_wake_at"
-            ),
+            models.CheckConstraint(condition=~Q(status="queued") | Q(due_at__isnull=False), name="node_run_queued_has_due_at"),
+            models.CheckConstraint(condition=~Q(status="retrying") | Q(wake_at__isnull=False), name="node_run_retrying_has_wake_at"),
             models.CheckConstraint(
                 condition=~Q(status="waiting") | Q(wake_at__isnull=False) | Q(waits_for__isnull=False),
                 name="node_run_waiting_has_a_way_out",
@@ -173,7 +168,9 @@ class Gate(models.Model):
     key = models.CharField(max_length=64)
     path = models.CharField(max_length=64, default="", blank=True)
     expected = models.IntegerField(help_text="In-edges.")
-    needed = models.IntegerField(help_text="Live in-edges that open the gate before all have settled; over `expected` where all must settle.")
+    needed = models.IntegerField(
+        help_text="Live in-edges that open the gate before all have settled; over `expected` where all must settle."
+    )
     settled = models.IntegerField(default=0)
     live = models.IntegerField(default=0)
 
@@ -183,6 +180,9 @@ class Gate(models.Model):
             models.UniqueConstraint(fields=["execution", "key", "path"], name="gate_unique"),
             models.CheckConstraint(condition=Q(settled__lte=F("expected"), live__lte=F("settled")), name="gate_counts"),
         ]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.settled}/{self.expected}"
 
 
 class ExecutionEventQuerySet(models.QuerySet["ExecutionEvent"]):
@@ -200,13 +200,18 @@ class ExecutionEvent(models.Model):
     kind = models.CharField(max_length=32, help_text="started, settled, cancelling, paused, resumed, woken, rescued …")
     at = models.DateTimeField()
     status = models.CharField(max_length=16, help_text="Status of the execution after it.")
-    changes = models.JSONField(default=list, help_text='[{"key", "path", "status", "attempt", "port", "error"}] of the node runs that it changed.')
+    changes = models.JSONField(
+        default=list, help_text='[{"key", "path", "status", "attempt", "port", "error"}] of the node runs that it changed.'
+    )
 
     objects = ExecutionEventQuerySet.as_manager()
 
     class Meta:
         db_table = "execution_event"
         constraints = [models.UniqueConstraint(fields=["execution", "sequence"], name="execution_event_sequence")]
+
+    def __str__(self) -> str:
+        return f"{self.sequence} {self.kind}"
 
 
 class EngineState(models.Model):
@@ -217,3 +222,6 @@ class EngineState(models.Model):
 
     class Meta:
         db_table = "engine_state"
+
+    def __str__(self) -> str:
+        return self.name

@@ -119,7 +119,9 @@ select key, status, port, output, output_ref from node_run
 """
 
 _RENEW = f"""
-with held as (select * from unnest(%(executions)s::uuid[], %(keys)s::text[], %(paths)s::text[], %(tokens)s::uuid[]) as h(execution, key, path, token)),
+with held as (
+    select * from unnest(%(executions)s::uuid[], %(keys)s::text[], %(paths)s::text[], %(tokens)s::uuid[]) as h(execution, key, path, token)
+),
 renewed as (
     update node_run n set lease_until = clock_timestamp() + {_LEASE} from held h
      where n.execution_id = h.execution and n.key = h.key and n.path = h.path and n.claim_token = h.token and n.status = 'running'
@@ -198,7 +200,9 @@ def begin_effect(*, execution_id: UUID, run: ClaimedRun) -> bool:
 def settle(*, execution_id: UUID, settlements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v1.sql`."""
     document = orjson.dumps(settlements).decode()
-    return call_repeating(f"select settle_v1(%(execution)s, {_DUE}, %(document)s::jsonb) as result", execution=execution_id, document=document)
+    statement = f"select settle_v1(%(execution)s, {_DUE}, %(document)s::jsonb) as result"
+    result: dict[str, Any] = call_repeating(statement, execution=execution_id, document=document)
+    return result
 
 
 def ready_in(result: Mapping[str, Any], *, execution_id: UUID, version_id: UUID) -> list[Ready]:

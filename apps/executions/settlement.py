@@ -148,7 +148,13 @@ class Settlement:
             "rows": self._rows,
             "next": [_place(self._graph.nodes[key]) for key in starting],
             "gates": [
-                {**_place(node := self._graph.nodes[key]), "settled": a.settled, "live": a.live, "expected": node.expected, "needed": node.needed}
+                {
+                    **_place(node := self._graph.nodes[key]),
+                    "settled": a.settled,
+                    "live": a.live,
+                    "expected": node.expected,
+                    "needed": node.needed,
+                }
                 for key, a in self._walk.arrivals.items()
             ],
             "variables": self._variables or None,
@@ -183,5 +189,3 @@ def _place(node: GraphNode) -> dict[str, Any]:
 
 def _fragment(data: bytes | None) -> Any:
     return None if data is None else orjson.Fragment(data)
-
-

@@ -10,9 +10,7 @@ from apps.executions.graphs import graphs
 from apps.executions.settlement import Settlement, end_of
 
 
-def settle_held(
-    *, execution_id: UUID, workspace_id: UUID, version_id: UUID, key: str, path: str, token: UUID, outcome: Outcome
-) -> bool:
+def settle_held(*, execution_id: UUID, workspace_id: UUID, version_id: UUID, key: str, path: str, token: UUID, outcome: Outcome) -> bool:
     """Record `outcome` for a claim held under `token`, and send what follows; False when the claim is lost."""
     graph = graphs.get(version_id)
     settlement = Settlement(graph, key=key, path=path, token=token)

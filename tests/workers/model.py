@@ -185,9 +185,7 @@ class ProtocolModel(RuleBasedStateMachine):
     @rule(publishes=st.booleans())
     def rescue(self, publishes: bool) -> None:
         token = uuid4()
-        rows = fetch(
-            "select * from rescue_v1(100, 3, %(token)s, %(due)s::interval, null)", {"token": token, "due": DUE}
-        )
+        rows = fetch("select * from rescue_v1(100, 3, %(token)s, %(due)s::interval, null)", {"token": token, "due": DUE})
         for row in rows:
             if row["status"] == "queued" and publishes:
                 self.messages.append(row["key"])

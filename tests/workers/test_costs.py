@@ -58,7 +58,9 @@ def test_an_external_node_also_stamps_the_start_of_its_effect(statements):
 
 
 def test_forty_pure_nodes_cost_no_more_than_one(statements):
-    version = make_version(document({"start": START, **{f"n{i}": put(i=i) for i in range(40)}}, "start -> " + " -> ".join(f"n{i}" for i in range(40))))
+    version = make_version(
+        document({"start": START, **{f"n{i}": put(i=i) for i in range(40)}}, "start -> " + " -> ".join(f"n{i}" for i in range(40)))
+    )
     execution_id = start_execution(workflow=version.workflow).execution_id
     protocol_statements = len(statements)
     assert protocol_statements == 0

@@ -1,5 +1,6 @@
 """Whole executions, run by the real runner on a real PostgreSQL."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ def document(nodes: dict[str, Any], *lines: str, **rest: Any) -> dict[str, Any]:
     edges = []
     for line in lines:
         stops = [stop.strip().partition(":") for stop in line.split("->")]
-        edges += [{"source": a, "port": port or "out", "target": b} for (a, _, port), (b, _, _) in zip(stops, stops[1:], strict=False)]
+        edges += [{"source": a, "port": port or "out", "target": b} for (a, _, port), (b, _, _) in pairwise(stops)]
     return {"name": "test", "nodes": [{"key": key, **node} for key, node in nodes.items()], "edges": edges, **rest}
 
 
@@ -202,7 +203,13 @@ def test_a_large_output_goes_to_the_object_store_and_comes_back():
 
 @pytest.mark.parametrize(
     ("join", "passing", "expected"),
-    [("any", 1, "success"), ("any", 0, "skipped"), ({"at_least": 2}, 2, "success"), ({"at_least": 2}, 1, "skipped"), ("all_settled", 0, "success")],
+    [
+        ("any", 1, "success"),
+        ("any", 0, "skipped"),
+        ({"at_least": 2}, 2, "success"),
+        ({"at_least": 2}, 1, "skipped"),
+        ("all_settled", 0, "success"),
+    ],
 )
 def test_joins(join, passing, expected):
     #  start ─▶ c0, c1, c2 (the first `passing` go by `true`) ─▶ end

@@ -183,7 +183,10 @@ def test_the_node_runs_of_a_dead_process_of_this_host_are_rescued_at_once(sweepe
 def test_what_nobody_claimed_in_time_is_sent_again_and_less_and_less_often(sweeper, sent):
     execution_id = begin()
     for sends in (1, 2):
-        fetch("update node_run set due_at = clock_timestamp() where execution_id = %(e)s and status = 'queued' returning key", {"e": execution_id})
+        fetch(
+            "update node_run set due_at = clock_timestamp() where execution_id = %(e)s and status = 'queued' returning key",
+            {"e": execution_id},
+        )
         sweeper.send_overdue()
         assert NodeRun.objects.get(execution_id=execution_id, key="work").sends == sends
 
