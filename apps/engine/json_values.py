@@ -1,6 +1,7 @@
 """What counts as a JSON value here: what PostgreSQL stores and every other reader of JSON can read back unchanged.
 
-Refused: NaN and infinities, integers beyond 64 bit, NUL and lone surrogates in text, keys that are not text, other types, more than 64 levels.
+Refused: NaN and infinities, integers beyond 64 bit, NUL and lone surrogates in text, keys that are not text, other types, and more than
+64 levels.
 """
 
 import json

@@ -1,5 +1,6 @@
 """One expression, compiled: what it reads, and how to evaluate it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from apps.engine.expressions.effort import check_effort, may_grow
-from apps.engine.expressions.emitter import Emitted, Leaf, emit
+from apps.engine.expressions.emitter import Leaf, emit
 from apps.engine.expressions.errors import ExpressionError
 from apps.engine.expressions.names import Names, Scope
 from apps.engine.expressions.parser import parse
@@ -26,29 +27,20 @@ _MISSING = object()
 class Compiled:
     """An expression that compiles.
 
-    program    None for a mere reference, which needs no CEL: its value is handed on as it is, however large
-    may_grow   whether it can make much of little
+    leaves         what is looked up before it is evaluated
+    nodes          keys of the nodes that it reads
+    tested_nodes   those of them whose output it asks for before it reads it, by `has` or `.?`
+    program        None for a mere reference, which needs no CEL: its value is handed on as it is, however large
+    may_grow       whether it can make much of little
     """
 
     text: str
     tree: Expression
-    emitted: Emitted
+    leaves: tuple[Leaf, ...]
+    nodes: frozenset[str]
+    tested_nodes: frozenset[str]
     program: cel.Expression | None
     may_grow: bool
-
-    @property
-    def paths(self) -> frozenset[Path]:
-        return frozenset(leaf.path for leaf in self.emitted.leaves)
-
-    @property
-    def nodes(self) -> frozenset[str]:
-        """Keys of the nodes that it reads."""
-        return frozenset(str(path.steps[0]) for path in self.paths if path.root == "nodes")
-
-    @property
-    def tested_nodes(self) -> frozenset[str]:
-        """Keys of the nodes whose output it asks for before it reads it, by `has` or `.?`."""
-        return frozenset(str(leaf.path.steps[0]) for leaf in self.emitted.leaves if leaf.is_test and leaf.path.root == "nodes")
 
     def evaluate(self, scope: Scope) -> Any:
         """The JSON value of the expression. Raises ExpressionError."""
@@ -58,7 +50,7 @@ class Compiled:
             raise error.placed(expression=self.text) from None
 
     def _reference(self, scope: Scope) -> Any:
-        path = self.emitted.leaves[0].path
+        path = self.leaves[0].path
         value = read_path(path, scope, _MISSING)
         if value is _MISSING:
             raise why_missing(path, scope)
@@ -67,7 +59,7 @@ class Compiled:
     def _computed(self, program: cel.Expression, scope: Scope) -> Any:
         values: dict[str, object] = {}
         weights: dict[Leaf, Weight] = {}
-        for number, leaf in enumerate(self.emitted.leaves):
+        for number, leaf in enumerate(self.leaves):
             value = has_path(leaf.path, scope) if leaf.is_test else read_path(leaf.path, scope, _MISSING)
             if value is not _MISSING:
                 values[f"v{number}"], weights[leaf] = to_cel(value)
@@ -75,7 +67,7 @@ class Compiled:
             check_effort(self.tree, weights)
         result = run_program(program, values)
         if isinstance(result, Missing):
-            raise why_missing(self.emitted.leaves[result.number].path, scope)
+            raise why_missing(self.leaves[result.number].path, scope)
         return result
 
 
@@ -87,8 +79,19 @@ def compile_expression(text: str, names: Names) -> Compiled:
         emitted = emit(tree)
     except ExpressionError as error:
         raise error.placed(expression=text) from None
-    program = None if isinstance(tree, Path) else compile_program(emitted, text)
-    return Compiled(text, tree, emitted, program, may_grow(tree))
+    return Compiled(
+        text,
+        tree,
+        emitted.leaves,
+        nodes=_keys(emitted.leaves),
+        tested_nodes=_keys(leaf for leaf in emitted.leaves if leaf.is_test),
+        program=None if isinstance(tree, Path) else compile_program(emitted, text),
+        may_grow=may_grow(tree),
+    )
+
+
+def _keys(leaves: Iterable[Leaf]) -> frozenset[str]:
+    return frozenset(str(leaf.path.steps[0]) for leaf in leaves if leaf.path.root == "nodes")
 
 
 def check_expression(text: str, names: Names) -> list[ExpressionError]:

@@ -1,6 +1,7 @@
 """A bound on the work of an expression, from its tree and the weight of what it reads.
 
-CEL bounds the steps of a macro but not the text that each step makes, and cannot be interrupted. So what could run away is refused before it runs.
+CEL bounds the steps of a macro but not the text that each step makes, and cannot be interrupted. So what could run away is refused before
+it runs.
 """
 
 from collections.abc import Mapping

@@ -150,7 +150,7 @@ def _in_words(fault: str) -> str:
     if "expected integer type" in fault:
         return "An item of an array is named by a whole number; this is none."
     if "Key not found in map" in fault:
-        return f"There is no {fault.split(':', 1)[1].strip()} in the object."
+        return f"There is no {fault.partition(':')[2].strip()} in the object."
     if "SELECT to non-message" in fault:
         return "Only an object has named fields; this value is none."
     return fault[:1].upper() + fault[1:].rstrip(".") + "."

@@ -3,10 +3,11 @@
 A text that is one expression becomes its value, of whatever type; in longer text the results are spliced in. `$${` stands for a plain `${`.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -17,11 +18,16 @@ from apps.engine.expressions.names import Names, Scope
 from apps.engine.expressions.values import MAX_RESULT
 from apps.engine.pointers import pointer_to
 
+_Step = TypeVar("_Step", str, int)
+
 _OPENING = "${"
-_ESCAPED = "$${"
+# Without texts, comments and braces, the first closing brace is the end.
+_PLAIN_EXPRESSION = re.compile(r"""[^{}"'/]*\}""")
 
 
 class _Piece(Protocol):
+    """A part that holds an expression; constant parts have no piece and are handed on as they are."""
+
     def resolve(self, scope: Scope) -> Any: ...
 
 
@@ -33,7 +39,8 @@ class Template:
     """
 
     expressions: tuple[tuple[str, Compiled], ...]
-    _piece: _Piece
+    _value: Any
+    _piece: _Piece | None
 
     @property
     def nodes(self) -> frozenset[str]:
@@ -46,19 +53,11 @@ class Template:
 
     def uses(self, root: str) -> bool:
         """Whether it reads anything of `input`, `vars`, `nodes`, `execution` or `env`."""
-        return any(path.root == root for _, expression in self.expressions for path in expression.paths)
+        return any(leaf.path.root == root for _, expression in self.expressions for leaf in expression.leaves)
 
     def resolve(self, scope: Scope) -> Any:
         """The value with its expressions evaluated. Raises ExpressionError, with the pointer of the text at fault."""
-        return self._piece.resolve(scope)
-
-
-@dataclass(frozen=True, slots=True)
-class _Constant:
-    value: Any
-
-    def resolve(self, scope: Scope) -> Any:
-        return self.value
+        return self._value if self._piece is None else self._piece.resolve(scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +86,23 @@ class _Text:
 
 @dataclass(frozen=True, slots=True)
 class _List:
-    items: tuple[_Piece, ...]
+    constant: list[Any]
+    pieces: tuple[tuple[int, _Piece], ...]
 
     def resolve(self, scope: Scope) -> list[Any]:
-        return [item.resolve(scope) for item in self.items]
+        resolved = list(self.constant)
+        for index, piece in self.pieces:
+            resolved[index] = piece.resolve(scope)
+        return resolved
 
 
 @dataclass(frozen=True, slots=True)
 class _Object:
-    items: tuple[tuple[str, _Piece], ...]
+    constant: dict[str, Any]
+    pieces: tuple[tuple[str, _Piece], ...]
 
     def resolve(self, scope: Scope) -> dict[str, Any]:
-        return {name: item.resolve(scope) for name, item in self.items}
+        return {**self.constant, **{name: piece.resolve(scope) for name, piece in self.pieces}}
 
 
 def compile_template(value: Any, names: Names) -> Template:
@@ -112,8 +116,8 @@ def compile_template(value: Any, names: Names) -> Template:
 def check_template(value: Any, names: Names) -> tuple[Template, list[ExpressionError]]:
     """Compile the expressions in a JSON value, and say of each that does not compile why."""
     compiler = _Compiler(names)
-    piece = compiler.piece(value, ())
-    return Template(tuple(compiler.expressions), piece), compiler.faults
+    piece = compiler.piece(value, "")
+    return Template(tuple(compiler.expressions), value, piece), compiler.faults
 
 
 class _Compiler:
@@ -122,27 +126,33 @@ class _Compiler:
         self.expressions: list[tuple[str, Compiled]] = []
         self.faults: list[ExpressionError] = []
 
-    def piece(self, value: Any, place: tuple[str | int, ...]) -> _Piece:
+    def piece(self, value: Any, pointer: str) -> _Piece | None:
+        """What stands for a value that changes, None for a constant one."""
         match value:
-            case str() if _OPENING in value:
-                return self._text(value, pointer_to(*place))
-            case list():
-                items = tuple(self.piece(each, (*place, index)) for index, each in enumerate(value))
-                return _Constant(value) if all(isinstance(item, _Constant) for item in items) else _List(items)
+            case str():
+                return self._text(value, pointer) if _OPENING in value else None
             case dict():
-                pairs = tuple((name, self.piece(each, (*place, name))) for name, each in value.items())
-                return _Constant(value) if all(isinstance(item, _Constant) for _, item in pairs) else _Object(pairs)
-        return _Constant(value)
+                named = self._pieces(value.items(), pointer)
+                return _Object(value, named) if named else None
+            case list():
+                numbered = self._pieces(enumerate(value), pointer)
+                return _List(value, numbered) if numbered else None
+        return None
 
-    def _text(self, text: str, pointer: str) -> _Piece:
+    def _pieces(self, items: Iterable[tuple[_Step, Any]], pointer: str) -> tuple[tuple[_Step, _Piece], ...]:
+        found = []
+        for step, value in items:
+            if isinstance(value, str | dict | list) and (piece := self.piece(value, pointer + pointer_to(step))) is not None:
+                found.append((step, piece))
+        return tuple(found)
+
+    def _text(self, text: str, pointer: str) -> _Piece | None:
         try:
-            parts = [self._part(part, is_expression, pointer) for part, is_expression in split_text(text)]
+            parts = tuple(self._part(part, is_expression, pointer) for part, is_expression in split_text(text))
         except ExpressionError as error:
             self.faults.append(error.placed(pointer=pointer))
-            return _Constant(text)
-        if len(parts) == 1:
-            return _Constant(parts[0]) if isinstance(parts[0], str) else parts[0]
-        return _Text(tuple(parts), pointer)
+            return None
+        return parts[0] if len(parts) == 1 and isinstance(parts[0], _One) else _Text(parts, pointer)
 
     def _part(self, part: str, is_expression: bool, pointer: str) -> str | _One:
         if not is_expression:
@@ -182,6 +192,8 @@ def _pieces(text: str) -> Iterator[tuple[str, bool]]:
 
 
 def _end_of_expression(text: str, start: int) -> int:
+    if plain := _PLAIN_EXPRESSION.match(text, start):
+        return plain.end() - 1
     depth = 0
     try:
         for token in tokens(text, start):

@@ -1,0 +1,76 @@
+"""Who comes before whom, and who has surely run by then. Sets of nodes are bits of an integer: ten thousand nodes take milliseconds."""
+
+from collections.abc import Sequence
+
+from apps.engine.definition import AtLeast, Edge, Node
+from apps.engine.validation.draft import Draft
+
+# Bit 0 stands for the start of the execution, which comes before everything.
+_START = 1
+
+
+class Lineage:
+    """What is known of the past of each node when it starts.
+
+    For each node n:
+    ancestors    nodes with a path to n
+    dominators   nodes on every live path to n: they have run
+    awaited      ancestors that have settled when n starts, since every join on the way waits for all
+    implying     nodes of which n runs whenever they succeed, and the start if n always runs
+    """
+
+    def __init__(self, draft: Draft, order: Sequence[str]) -> None:
+        self._draft = draft
+        self._bits = {key: _START << (place + 1) for place, key in enumerate(order)}
+        self._ancestors: dict[str, int] = {}
+        self._dominators: dict[str, int] = {}
+        self._awaited: dict[str, int] = {}
+        self._implying: dict[str, int] = {}
+        for key in order:
+            self._add(draft.nodes[draft.places[key]], draft.incoming[key])
+
+    def is_upstream(self, key: str, of: str) -> bool:
+        return bool(self._ancestors[of] & self._bits[key])
+
+    def has_surely_run(self, key: str, before: str) -> bool:
+        """Whether the node `key`, upstream of `before`, has run whenever `before` starts, and gave its output."""
+        bit = self._bits[key]
+        if self._dominators[before] & bit:
+            return True
+        return bool(self._awaited[before] & bit) and self._is_sure(key, self._dominators[before])
+
+    def always_runs(self, key: str) -> bool:
+        """Whether the node has run at the end of every execution that succeeds, and gave its output."""
+        return self._is_sure(key, _START)
+
+    def _is_sure(self, key: str, given: int) -> bool:
+        return bool(self._implying[key] & given) and not self._may_be_skipped_by_failure(key)
+
+    def _add(self, node: Node, edges: Sequence[Edge]) -> None:
+        ancestors, dominators, awaited_of_all, awaited_of_each, implying = 0, -1, 0, -1, 0
+        for edge in edges:
+            bit = self._bits[edge.source]
+            ancestors |= bit | self._ancestors[edge.source]
+            dominators &= bit | self._dominators[edge.source]
+            awaited_of_all |= bit | self._awaited[edge.source]
+            awaited_of_each &= bit | self._awaited[edge.source]
+            if self._is_certain(edge):
+                implying |= bit | self._implying[edge.source]
+        starts_anyway = not edges or node.join == "all_settled"
+        waits_for_all = len(edges) < 2 or node.join in ("all", "all_settled")
+        self._ancestors[node.key] = ancestors
+        self._dominators[node.key] = _START if starts_anyway else dominators
+        self._awaited[node.key] = awaited_of_all if waits_for_all else awaited_of_each
+        self._implying[node.key] = _START if starts_anyway else 0 if _needs_several(node) else implying
+
+    def _is_certain(self, edge: Edge) -> bool:
+        """Whether the edge goes live whenever its source runs, unless the execution fails."""
+        traits = self._draft.find_traits(edge.source)
+        return traits is not None and traits.ports.outputs == (edge.port,) and not self._may_be_skipped_by_failure(edge.source)
+
+    def _may_be_skipped_by_failure(self, key: str) -> bool:
+        return self._draft.nodes[self._draft.places[key]].on_error == "skip" or self._draft.catches_errors(key)
+
+
+def _needs_several(node: Node) -> bool:
+    return isinstance(node.join, AtLeast) and node.join.at_least > 1
