@@ -12,8 +12,8 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from apps.accounts.models import User
-from apps.realtime.follow import afollow
-from apps.realtime.identity import Identity, find_bearer_token, find_by_cookie, find_by_token
+from apps.realtime.follow import AsyncInbox, afollow
+from apps.realtime.identity import WhoNow, brought_by, by_token
 from apps.realtime.limits import RateLimit
 from apps.realtime.sequence import Sequence
 
@@ -72,9 +72,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
         raise NotImplementedError
 
     async def connect(self) -> None:
-        self._identity: Identity | None = None
+        self._user: User | None = None
         self._is_authenticated = asyncio.Event()
         self._sequence = Sequence()
+        self._inbox: AsyncInbox | None = None
         self._limit = RateLimit(burst=10, per_second=2)
         await self.accept()
         self._task = asyncio.create_task(self._closing_when_refused(self._serve()))
@@ -90,20 +91,26 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await work
         except RefusedError as refused:
             await self._send({"type": "error", "code": refused.code, "message": refused.message})
-            await self.close(refused.close)
+            await self._end(refused.close)
         except Exception:
             logger.exception("A live socket broke")
-            await self.close(Close.INTERNAL)
+            await self._end(Close.INTERNAL)
+
+    async def _end(self, close: Close) -> None:
+        if self._task is not asyncio.current_task():
+            self._task.cancel()
+        await self.close(close)
 
     async def _obey(self, message: Mapping[str, Any]) -> None:
         if not self._limit.allows():
             raise RefusedError(Close.TOO_MANY_MESSAGES, "too_many_messages", "At most 2 messages a second, 10 at once.")
         match message.get("type"):
             case "authenticate" if isinstance(token := message.get("token"), str):
-                await self._authenticate(token)
-            case "snapshot" if self._identity is not None:
+                await self._authenticate(by_token(token))
+            case "snapshot" if self._user is not None:
                 self._sequence = Sequence()
-                self._inbox.deliver(None)
+                if self._inbox is not None:
+                    self._inbox.deliver(None)
             case _:
                 raise RefusedError(
                     Close.BAD_MESSAGE,
@@ -111,33 +118,30 @@ class LiveConsumer(AsyncWebsocketConsumer):
                     'Expected {"type": "authenticate", "token": text} or, after it, {"type": "snapshot"}, as JSON.',
                 )
 
-    async def _authenticate(self, token: str) -> None:
-        identity = await _in_thread(find_by_token, token)
-        if identity is None:
-            raise RefusedError(Close.NOT_AUTHENTICATED, "not_authenticated", "The token is unknown or has expired.")
-        if self._identity is not None and self._identity.user != identity.user:
+    async def _authenticate(self, who: WhoNow) -> None:
+        user = await _in_thread(who)
+        if user is None:
+            raise RefusedError(Close.NOT_AUTHENTICATED, "not_authenticated", "The token or session is unknown, or has ended.")
+        if self._user not in (None, user):
             raise RefusedError(Close.NOT_AUTHENTICATED, "not_authenticated", "The token is another person's.")
-        self._identity = identity  # a fresh token in time keeps the socket open
+        self._user, self._who = user, who  # a fresh token in time keeps the socket open
         self._is_authenticated.set()
 
     async def _serve(self) -> None:
         await self._know_who()
-        async with afollow([self.followed_id]) as self._inbox:
+        async with afollow([self.followed_id]) as inbox:
+            self._inbox = inbox
             self._next_look = time.monotonic() + FIRST_CHECK_SECONDS
             while True:
-                notice = await self._inbox.get(self._next_look - time.monotonic())
+                notice = await inbox.get(self._next_look - time.monotonic())
                 if notice is not None:
                     await self._pass_on(notice)
                 if notice is None or time.monotonic() >= self._next_look:
                     await self._look()
 
     async def _know_who(self) -> None:
-        if (token := find_bearer_token(self.scope)) is not None:
-            await self._authenticate(token)
-        elif (identity := find_by_cookie(self.scope)) is not None:
-            self._identity = identity
-        else:
-            await self._wait_for_token()
+        who = brought_by(self.scope)
+        await (self._authenticate(who) if who else self._wait_for_token())
 
     async def _wait_for_token(self) -> None:
         try:
@@ -155,23 +159,22 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def _look(self) -> None:
         """Ask the database whether the person may still look, and whether a message was lost."""
         self._next_look = time.monotonic() + CHECK_SECONDS
-        identity = self._identity
-        if identity is None or identity.has_expired:
-            raise RefusedError(Close.NOT_AUTHENTICATED, "token_expired", "The token has expired.")
+        await self._authenticate(self._who)
         known = self._sequence.newest
-        if known is None or await self._read(self.read_sequence, identity.user) > known:
-            await self._send_snapshot(identity.user)
+        if known is None or await self._read(self.read_sequence) > known:
+            await self._send_snapshot()
         else:
             await self._send({"type": "heartbeat", "sequence": known})
 
-    async def _send_snapshot(self, user: User) -> None:
-        snapshot = await self._read(self.read_snapshot, user)
+    async def _send_snapshot(self) -> None:
+        snapshot = await self._read(self.read_snapshot)
         await self._send(snapshot)
         for message in self._sequence.start_at(snapshot["sequence"]):
             await self._send(message)
 
-    async def _read(self, read: Callable[[User], T | None], user: User) -> T:
-        if (found := await _in_thread(read, user)) is None:
+    async def _read(self, read: Callable[[User], T | None]) -> T:
+        assert self._user is not None
+        if (found := await _in_thread(read, self._user)) is None:
             raise RefusedError(Close.NOT_FOUND, "not_found", "There is nothing here, or nothing that you may see.")
         return found
 

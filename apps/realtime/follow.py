@@ -109,6 +109,7 @@ class _Listener:
     def __init__(self) -> None:
         self._followers: dict[str, list[Deliver]] = {}
         self._pubsub: PubSub | None = None
+        self._is_away = False
         self._loop = asyncio.new_event_loop()
         self._order = asyncio.Lock()
         threading.Thread(target=self._loop.run_until_complete, args=(self._listen(),), name="follow", daemon=True).start()
@@ -149,7 +150,9 @@ class _Listener:
             try:
                 await self._listen_once()
             except (RedisError, OSError) as error:
-                logger.warning("No live messages, since Redis does not answer; trying again: %s", error)
+                if not self._is_away:
+                    logger.warning("No live messages until Redis answers again: %s", error)
+                self._is_away = True
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self) -> None:
@@ -159,7 +162,7 @@ class _Listener:
             try:
                 async with self._order:
                     await pubsub.subscribe(self.ALWAYS, *self._followers)
-                    self._pubsub = pubsub
+                    self._pubsub, self._is_away = pubsub, False
                 async for message in pubsub.listen():
                     self._dispatch(message)
             finally:

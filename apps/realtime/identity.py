@@ -1,52 +1,50 @@
-"""Who is at the other end of a WebSocket."""
+"""Who is at the other end of a WebSocket, asked again and again while it is open."""
 
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
-from allauth.headless.tokens.strategies.jwt.internal import validate_access_token
 from channels.auth import AuthMiddlewareStack
 from channels.security.websocket import AllowedHostsOriginValidator
-from django.contrib.auth import get_user_model
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.db import SessionStore
 
 from apps.accounts.models import User
+from apps.accounts.tokens import find_bearer
+
+# Says who the person is now; None once the token has expired or was withdrawn, or the person may not log in any more.
+WhoNow = Callable[[], User | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A person, and until when they are known to be one.
+def by_token(token: str) -> WhoNow:
+    def who() -> User | None:
+        bearer = find_bearer(token)
+        return bearer.user if bearer else None
 
-    expires_at   Unix time of the token's end; None for a session cookie
+    return who
+
+
+def by_session(session_key: str) -> WhoNow:
+    def who() -> User | None:
+        user = get_user(SimpleNamespace(session=SessionStore(session_key)))
+        return user if isinstance(user, User) else None
+
+    return who
+
+
+def brought_by(scope: Mapping[str, Any]) -> WhoNow | None:
+    """What the handshake itself brings: an `Authorization: Bearer` header, else a session cookie.
+
+    A query string is not looked at, since those end in access logs.
     """
-
-    user: User
-    expires_at: float | None = None
-
-    @property
-    def has_expired(self) -> bool:
-        return self.expires_at is not None and self.expires_at <= time.time()
-
-
-def find_by_token(token: str) -> Identity | None:
-    """The person of an access token; None when it is not one of ours, has expired, or its person may not log in any more."""
-    if (valid := validate_access_token(token)) is None:
-        return None
-    claims = valid[1]
-    user = get_user_model().objects.filter(pk=claims["sub"], is_active=True).first()
-    return Identity(user, float(claims["exp"])) if user else None
-
-
-def find_bearer_token(scope: Mapping[str, Any]) -> str | None:
-    """The token of an `Authorization: Bearer` header. A query string is not looked at, since those end in access logs."""
     header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
     scheme, _, token = header.partition(" ")
-    return token.strip() if scheme.lower() == "bearer" else None
-
-
-def find_by_cookie(scope: Mapping[str, Any]) -> Identity | None:
+    if scheme.lower() == "bearer":
+        return by_token(token.strip())
     user = scope.get("user")
-    return Identity(user) if user is not None and user.is_authenticated and user.is_active else None
+    if user is not None and user.is_authenticated:
+        return by_session(scope["session"].session_key)
+    return None
 
 
 class OriginGuard:

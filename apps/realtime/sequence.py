@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-MAX_HELD = 100  # messages that wait for an earlier one; a fresh snapshot is cheaper than more
+MAX_HELD = 100  # messages that wait for an earlier one; what comes beyond is left to the next snapshot
 
 
 class Sequence:
@@ -21,10 +21,6 @@ class Sequence:
     def has_gap(self) -> bool:
         return bool(self._held)
 
-    @property
-    def is_hopeless(self) -> bool:
-        return len(self._held) > MAX_HELD
-
     def start_at(self, newest: int) -> list[Mapping[str, Any]]:
         """Take over from a snapshot; returns the held messages that now follow."""
         self.newest = newest
@@ -39,7 +35,7 @@ class Sequence:
             return []
         if (number := message["sequence"]) is None:
             return [message]
-        if number > self.newest:
+        if number > self.newest and (len(self._held) < MAX_HELD or number == self.newest + 1):
             self._held[number] = message
         return self._following()
 

@@ -1,0 +1,163 @@
+"""Who may follow an execution, and what else a socket refuses."""
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from asgiref.sync import sync_to_async
+from channels.testing import WebsocketCommunicator
+from django.contrib.sessions.models import Session
+
+from apps.accounts.models import User, Workspace
+from apps.executions.actions import start_execution
+from apps.realtime import consumer
+from apps.realtime.consumer import Close
+from structforge.asgi import application
+from tests.factories import make_version, make_workspace
+from tests.realtime.sockets import Headers, bearer, closed_with, cookie, login, next_message, socket, token_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OURS = "http://localhost:8000"
+
+
+@pytest.fixture
+def execution_id() -> UUID:
+    return start_execution(workflow=make_version(username="ada").workflow).execution_id
+
+
+@pytest.fixture
+def owner(execution_id) -> User:
+    return User.objects.get(username="ada")
+
+
+@pytest.fixture
+def stranger() -> User:
+    return make_workspace("mallory").owner
+
+
+async def first_message(execution_id: UUID, headers: Headers) -> dict[str, Any]:
+    async with socket(execution_id, headers) as client:
+        return await next_message(client)
+
+
+async def test_the_owner_may_by_token(execution_id, owner):
+    headers = await sync_to_async(lambda: bearer(token_of(owner)))()
+
+    assert (await first_message(execution_id, headers))["execution_id"] == str(execution_id)
+
+
+async def test_the_owner_may_by_a_first_message(execution_id, owner):
+    token = await sync_to_async(token_of)(owner)
+    async with socket(execution_id) as client:
+        await client.send_json_to({"type": "authenticate", "token": token})
+
+        assert (await next_message(client))["type"] == "execution.snapshot"
+
+
+async def test_the_owner_may_by_the_session_of_one_of_our_pages(execution_id, owner):
+    headers = await sync_to_async(lambda: cookie(login(owner), OURS))()
+
+    assert (await first_message(execution_id, headers))["type"] == "execution.snapshot"
+
+
+async def test_an_operator_may(execution_id, stranger):
+    stranger.is_superuser = True
+    await stranger.asave()
+    headers = await sync_to_async(lambda: bearer(token_of(stranger)))()
+
+    assert (await first_message(execution_id, headers))["type"] == "execution.snapshot"
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_foreign_and_unknown_executions_are_refused_alike(execution_id, stranger, is_known):
+    token = await sync_to_async(token_of)(stranger)
+    async with socket(execution_id if is_known else uuid4(), bearer(token)) as client:
+        assert await closed_with(client) == Close.NOT_FOUND
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
+async def test_a_foreign_page_does_not_get_a_socket(execution_id, owner, origin):
+    headers = await sync_to_async(lambda: cookie(login(owner), origin))()
+    communicator = WebsocketCommunicator(application, f"/ws/executions/{execution_id}", headers=headers)
+
+    is_accepted, _ = await communicator.connect()
+
+    assert not is_accepted
+
+
+async def test_a_cookie_without_an_origin_does_not_count(execution_id, owner, monkeypatch):
+    monkeypatch.setattr(consumer, "AUTHENTICATE_SECONDS", 0.05)
+    headers = await sync_to_async(lambda: cookie(login(owner), None))()
+    async with socket(execution_id, headers) as client:
+        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+
+
+async def test_a_token_in_the_address_does_not_count(execution_id, owner, monkeypatch):
+    monkeypatch.setattr(consumer, "AUTHENTICATE_SECONDS", 0.05)
+    token = await sync_to_async(token_of)(owner)
+    async with socket(execution_id, query=f"?token={token}") as client:
+        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+
+
+async def test_a_wrong_token_is_refused(execution_id):
+    async with socket(execution_id, bearer("nonsense")) as client:
+        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+
+
+async def test_a_logout_closes_the_socket(execution_id, owner, monkeypatch):
+    monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
+    token = await sync_to_async(token_of)(owner)
+    async with socket(execution_id, bearer(token)) as client:
+        await next_message(client)
+        await Session.objects.all().adelete()
+
+        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+
+
+async def test_lost_permission_closes_the_socket(execution_id, owner, stranger, monkeypatch):
+    monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
+    token = await sync_to_async(token_of)(owner)
+    async with socket(execution_id, bearer(token)) as client:
+        await next_message(client)
+        await Workspace.objects.filter(owner=owner).aupdate(owner=stranger, is_personal=False)
+
+        assert await closed_with(client) == Close.NOT_FOUND
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '"text"', '{"type": "shout"}', '{"type": "authenticate", "token": 7}', "x" * 20_000])
+async def test_a_malformed_message_closes_the_socket(execution_id, owner, text):
+    token = await sync_to_async(token_of)(owner)
+    async with socket(execution_id, bearer(token)) as client:
+        await next_message(client)
+        await client.send_to(text_data=text)
+
+        assert await closed_with(client) == Close.BAD_MESSAGE
+
+
+async def test_bytes_close_the_socket(execution_id, owner):
+    token = await sync_to_async(token_of)(owner)
+    async with socket(execution_id, bearer(token)) as client:
+        await next_message(client)
+        await client.send_to(bytes_data=b"\x00\xff")
+
+        assert await closed_with(client) == Close.BAD_MESSAGE
+
+
+async def test_who_talks_too_much_is_cut_off(execution_id, owner):
+    token = await sync_to_async(token_of)(owner)
+    async with socket(execution_id, bearer(token)) as client:
+        await next_message(client)
+        for _ in range(11):
+            await client.send_json_to({"type": "authenticate", "token": token})
+
+        assert await closed_with(client) == Close.TOO_MANY_MESSAGES
+
+
+async def test_another_persons_token_does_not_take_over(execution_id, owner, stranger):
+    token = await sync_to_async(token_of)(owner)
+    async with socket(execution_id, bearer(token)) as client:
+        await next_message(client)
+        await client.send_json_to({"type": "authenticate", "token": await sync_to_async(token_of)(stranger)})
+
+        assert await closed_with(client) == Close.NOT_AUTHENTICATED
