@@ -1,6 +1,5 @@
 """Settings of every installation. Values that differ between installations come from the environment."""
 
-from datetime import timedelta
 from pathlib import Path
 
 import environ
@@ -85,9 +84,9 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgresql://structforge@127.0.0.1:5432/structforge")}
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # under ASGI each request may run on a fresh thread: kept connections would leak
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
-    "min_size": 1,
+    "min_size": 0,
     "max_size": env.int("DATABASE_POOL_SIZE", default=16),
-    "timeout": 10,
+    "timeout": 5,
 }
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"{REDIS_URL.rstrip('/')}/2"}}
@@ -164,9 +163,9 @@ ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
-HEADLESS_TOKEN_STRATEGY = "apps.accounts.tokens.TokenStrategy"
+HEADLESS_TOKEN_STRATEGY = "apps.accounts.tokens.TokenStrategy"  # noqa: S105  # the name of a class
 HEADLESS_JWT_ALGORITHM = "HS256"
-HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_SECRET", default=SECRET_KEY)
+HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_SECRET", default="")  # SECRET_KEY where it is empty
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.int("ACCESS_TOKEN_SECONDS", default=600)
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = env.int("REFRESH_TOKEN_SECONDS", default=14 * 24 * 3600)
 HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True

@@ -3,3 +3,6 @@
 from structforge.settings.base import *  # noqa: F403
 
 NODE_FUNCTION_MODULES = [*NODE_FUNCTION_MODULES, "tests.workers.functions"]  # noqa: F405
+
+SECRET_KEY = "for tests: nothing that it signs leaves the machine"  # noqa: S105
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # Argon2 is slow on purpose

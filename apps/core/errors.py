@@ -1,0 +1,15 @@
+"""Kinds of errors that only a server has, beside those of the engine."""
+
+from apps.engine.errors import StructForgeError
+
+
+class UnauthenticatedError(StructForgeError):
+    """The caller has not shown who they are (HTTP 401)."""
+
+    code = "not_authenticated"
+
+
+class TooManyRequestsError(StructForgeError):
+    """The caller asks too often (HTTP 429)."""
+
+    code = "too_many_requests"

@@ -1,0 +1,186 @@
+"""What is done to workflows and their versions: one function a verb."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from django.db import IntegrityError, transaction
+from django.db.models import Max, ProtectedError
+from django.db.models.functions import Now
+
+from apps.accounts.models import User, Workspace
+from apps.engine.definition import Definition
+from apps.engine.errors import ConflictError, InvalidError
+from apps.engine.problems import Problem
+from apps.engine.validation import validate
+from apps.nodes.registry import all_types
+from apps.workflows.compiled import compile_version, start_plan
+from apps.workflows.models import Workflow, WorkflowVersion
+
+
+class WorkflowNameTakenError(ConflictError):
+    """The workspace has another workflow of this name; details: {"name": str}."""
+
+    code = "workflow_name_taken"
+
+
+class WorkflowInUseError(ConflictError):
+    code = "workflow_in_use"
+
+
+class EmptyNameError(InvalidError):
+    code = "empty_name"
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A stored definition.
+
+    created    False when an older version had the same content; that one is returned then
+    warnings   what may be meant otherwise
+    """
+
+    version: WorkflowVersion
+    created: bool
+    warnings: tuple[Problem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """A definition that has passed validation, ready to be stored."""
+
+    document: dict[str, Any]
+    definition: Definition
+    warnings: tuple[Problem, ...]
+    content_hash: str
+    start: dict[str, Any]
+
+
+def create_workflow(
+    *,
+    workspace: Workspace,
+    definition: object,
+    name: str | None = None,
+    description: str | None = None,
+    created_by: User | None = None,
+    publish: bool = False,
+) -> Saved:
+    """Make a workflow and its version 1. Name and description are the definition's own where they are None.
+
+    Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
+    """
+    checked = _check(definition)
+    with transaction.atomic():
+        workflow = Workflow(
+            workspace=workspace,
+            name=checked.definition.name if name is None else name,
+            description=checked.definition.description if description is None else description,
+            created_by=created_by,
+        )
+        _save_named(workflow, force_insert=True)
+        version = _insert_version(workflow, checked, number=1, changelog="", created_by=created_by)
+        if publish:
+            _publish(workflow, version)
+    return Saved(version, created=True, warnings=checked.warnings)
+
+
+def save_version(
+    *, workflow: Workflow, definition: object, changelog: str = "", created_by: User | None = None, publish: bool = False
+) -> Saved:
+    """Store a definition as the workflow's next version. Content that a version has already makes no second one.
+
+    Raises InvalidDefinitionError; nothing is stored then.
+    """
+    checked = _check(definition)
+    with transaction.atomic():
+        workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
+        version = workflow.versions.filter(content_hash=checked.content_hash).first()
+        created = version is None
+        if version is None:
+            newest = workflow.versions.aggregate(newest=Max("number"))["newest"] or 0
+            version = _insert_version(workflow, checked, number=newest + 1, changelog=changelog, created_by=created_by)
+        if publish:
+            _publish(workflow, version)
+    version.workflow = workflow
+    return Saved(version, created, checked.warnings)
+
+
+@transaction.atomic
+def publish_version(*, version: WorkflowVersion) -> Workflow:
+    """Make this the version that starts by workflow run; executions under way keep theirs."""
+    workflow = Workflow.objects.select_for_update().get(pk=version.workflow_id)
+    _publish(workflow, version)
+    return workflow
+
+
+def unpublish_workflow(*, workflow: Workflow) -> Workflow:
+    """Let nothing start by workflow any more. A version can still be started by its id."""
+    workflow.published_version = None
+    workflow.save(update_fields=["published_version", "updated_at"])
+    return workflow
+
+
+def update_workflow(*, workflow: Workflow, name: str | None = None, description: str | None = None) -> Workflow:
+    """Rename or describe; None leaves as it is. The definitions are not touched. Raises WorkflowNameTakenError."""
+    if name is not None:
+        workflow.name = name
+    if description is not None:
+        workflow.description = description
+    _save_named(workflow, update_fields=["name", "description", "updated_at"])
+    return workflow
+
+
+@transaction.atomic
+def delete_workflow(*, workflow: Workflow) -> None:
+    """Delete a workflow that never ran, with its versions. Raises WorkflowInUseError when it has executions: history is kept."""
+    Workflow.objects.select_for_update().get(pk=workflow.pk)
+    try:
+        workflow.delete()
+    except ProtectedError as error:
+        message = f"Workflow '{workflow.name}' has executions, and their history needs it. Unpublish it instead."
+        raise WorkflowInUseError(message) from error
+
+
+def _check(document: object) -> _Checked:
+    validated = validate(document, all_types())
+    return _Checked(
+        document=document,  # type: ignore[arg-type]  # validated
+        definition=validated.definition,
+        warnings=validated.warnings,
+        content_hash=hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+        start=dict(start_plan(compile_version(validated.definition))),
+    )
+
+
+def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, changelog: str, created_by: User | None) -> WorkflowVersion:
+    return WorkflowVersion.objects.create(
+        workspace_id=workflow.workspace_id,
+        workflow=workflow,
+        number=number,
+        label=checked.definition.version or "",
+        definition=checked.document,
+        content_hash=checked.content_hash,
+        start=checked.start,
+        changelog=changelog,
+        created_by=created_by,
+    )
+
+
+def _publish(workflow: Workflow, version: WorkflowVersion) -> None:
+    workflow.published_version = version
+    workflow.save(update_fields=["published_version", "updated_at"])
+    WorkflowVersion.objects.filter(pk=version.pk).update(published_at=Now())
+    version.refresh_from_db(fields=["published_at"])
+
+
+def _save_named(workflow: Workflow, **how: Any) -> None:
+    if not workflow.name.strip():
+        raise EmptyNameError("Expected a name, found an empty text.", pointer="/name")
+    try:
+        with transaction.atomic():
+            workflow.save(**how)
+    except IntegrityError as error:
+        if "workflow_name_unique_in_workspace" not in str(error):
+            raise
+        raise WorkflowNameTakenError(f"The workspace has a workflow named '{workflow.name}' already.", name=workflow.name) from error

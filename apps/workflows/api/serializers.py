@@ -1,0 +1,93 @@
+"""Shapes of workflows and versions; input apart from output."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.core.api.serializers import AnyJson, InputSerializer, JsonObject
+from apps.workflows.models import Workflow, WorkflowVersion
+
+
+class DefinitionInput(InputSerializer):
+    definition = AnyJson(help_text="The document of nodes and edges; its JSON Schema is at /definition-schema.")
+
+
+class WorkflowInput(DefinitionInput):
+    name = serializers.CharField(max_length=128, required=False, default=None, help_text="The definition's own where it is missing.")
+    description = serializers.CharField(
+        max_length=10_000, required=False, default=None, allow_blank=True, help_text="The definition's own where it is missing."
+    )
+    publish = serializers.BooleanField(required=False, default=False, help_text="Publish version 1 at once.")
+
+
+class WorkflowChangeInput(InputSerializer):
+    name = serializers.CharField(max_length=128, required=False, default=None)
+    description = serializers.CharField(max_length=10_000, required=False, default=None, allow_blank=True)
+
+
+class VersionInput(DefinitionInput):
+    changelog = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
+    publish = serializers.BooleanField(required=False, default=False)
+
+
+class WorkflowOutput(serializers.ModelSerializer[Workflow]):
+    workspace = serializers.UUIDField(source="workspace_id")
+    published_number = serializers.SerializerMethodField(help_text="Number of the version that a start by workflow runs; null: none.")
+    latest_number = serializers.IntegerField(help_text="Number of the newest version.")
+
+    class Meta:
+        model = Workflow
+        fields = ["id", "workspace", "name", "description", "published_number", "latest_number", "created_at", "updated_at"]
+        read_only_fields = fields
+
+    def get_published_number(self, workflow: Workflow) -> int | None:
+        return workflow.published_version.number if workflow.published_version else None
+
+
+class VersionOutput(serializers.ModelSerializer[WorkflowVersion]):
+    workflow = serializers.UUIDField(source="workflow_id")
+
+    class Meta:
+        model = WorkflowVersion
+        fields = ["id", "workflow", "number", "label", "changelog", "content_hash", "published_at", "created_at"]
+        read_only_fields = fields
+
+
+class VersionDetailOutput(VersionOutput):
+    definition = JsonObject()
+
+    class Meta(VersionOutput.Meta):
+        fields = [*VersionOutput.Meta.fields, "definition"]
+        read_only_fields = fields
+
+
+class ProblemOutput(serializers.Serializer[Any]):
+    pointer = serializers.CharField(help_text="JSON pointer into the definition.")
+    message = serializers.CharField()
+    found = serializers.CharField(allow_null=True)
+    expected = serializers.CharField(allow_null=True)
+    suggestion = serializers.CharField(allow_null=True, help_text="The nearest name that would be right.")
+
+
+class SavedVersionOutput(VersionOutput):
+    created = serializers.BooleanField(help_text="False when an older version has the same content; it is this one.")
+    warnings = ProblemOutput(many=True)
+
+    class Meta(VersionOutput.Meta):
+        fields = [*VersionOutput.Meta.fields, "created", "warnings"]
+        read_only_fields = fields
+
+
+class SavedWorkflowOutput(WorkflowOutput):
+    version = VersionOutput()
+    warnings = ProblemOutput(many=True)
+
+    class Meta(WorkflowOutput.Meta):
+        fields = [*WorkflowOutput.Meta.fields, "version", "warnings"]
+        read_only_fields = fields
+
+
+class ValidationOutput(serializers.Serializer[Any]):
+    is_valid = serializers.BooleanField()
+    errors = ProblemOutput(many=True, help_text="At most a hundred.")
+    warnings = ProblemOutput(many=True)

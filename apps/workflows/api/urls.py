@@ -1,0 +1,14 @@
+from django.urls import path
+
+from apps.workflows.api import views
+
+urlpatterns = [
+    path("definition-schema", views.DefinitionSchemaView.as_view(), name="definition-schema"),
+    path("workflows", views.WorkflowsView.as_view(), name="workflows"),
+    path("workflows/validate", views.ValidateView.as_view(), name="validate-definition"),
+    path("workflows/<uuid:workflow_id>", views.WorkflowView.as_view(), name="workflow"),
+    path("workflows/<uuid:workflow_id>/unpublish", views.UnpublishView.as_view(), name="unpublish-workflow"),
+    path("workflows/<uuid:workflow_id>/versions", views.VersionsView.as_view(), name="versions"),
+    path("workflows/<uuid:workflow_id>/versions/<int:number>", views.VersionView.as_view(), name="version"),
+    path("workflows/<uuid:workflow_id>/versions/<int:number>/publish", views.PublishView.as_view(), name="publish-version"),
+]

@@ -1,0 +1,63 @@
+"""Reads of workflows, each for somebody: what `visible_to` hides does not exist."""
+
+from uuid import UUID
+
+from django.db.models import Max
+
+from apps.accounts.models import User
+from apps.engine.errors import NotFoundError
+from apps.workflows.models import Workflow, WorkflowQuerySet, WorkflowVersion, WorkflowVersionQuerySet
+
+
+class WorkflowNotFoundError(NotFoundError):
+    code = "workflow_not_found"
+
+
+class VersionNotFoundError(NotFoundError):
+    code = "version_not_found"
+
+
+def list_workflows(user: User) -> WorkflowQuerySet:
+    """Workflows with `latest_number`, and their published version without its definition, which may be megabytes."""
+    found = Workflow.objects.visible_to(user).select_related("published_version")
+    return found.defer("published_version__definition", "published_version__start").annotate(latest_number=Max("versions__number"))
+
+
+def get_workflow(user: User, workflow_id: UUID) -> Workflow:
+    """One workflow as `list_workflows` has it. Raises WorkflowNotFoundError."""
+    return _workflow(list_workflows(user), workflow_id)
+
+
+def get_startable(user: User, workflow_id: UUID) -> Workflow:
+    """A workflow with what a start needs of its published version, in one query. Raises WorkflowNotFoundError."""
+    found = Workflow.objects.visible_to(user).select_related("published_version").defer("published_version__definition", "description")
+    return _workflow(found, workflow_id)
+
+
+def list_versions(workflow: Workflow) -> WorkflowVersionQuerySet:
+    """Versions of a workflow that the caller has read before, without their definitions."""
+    return WorkflowVersion.objects.filter(workflow=workflow).defer("definition", "start")
+
+
+def get_version(user: User, workflow_id: UUID, number: int) -> WorkflowVersion:
+    """Raises VersionNotFoundError."""
+    found = WorkflowVersion.objects.visible_to(user).select_related("workflow").filter(workflow_id=workflow_id, number=number).first()
+    if found is None:
+        raise VersionNotFoundError(f"There is no version {number} of a workflow {workflow_id} that you may see.")
+    return found
+
+
+def get_startable_version(user: User, version_id: UUID) -> WorkflowVersion:
+    """A version with its workflow and without its definition, in one query. Raises VersionNotFoundError."""
+    found = WorkflowVersion.objects.visible_to(user).select_related("workflow").defer("definition", "workflow__description")
+    version = found.filter(pk=version_id).first()
+    if version is None:
+        raise VersionNotFoundError(f"There is no version {version_id} that you may see.")
+    return version
+
+
+def _workflow(found: WorkflowQuerySet, workflow_id: UUID) -> Workflow:
+    workflow = found.filter(pk=workflow_id).first()
+    if workflow is None:
+        raise WorkflowNotFoundError(f"There is no workflow {workflow_id} that you may see.")
+    return workflow
