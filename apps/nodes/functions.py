@@ -53,8 +53,8 @@ def node_function(name: str, *, effect: Effect = Effect.EXTERNAL, brief: bool = 
     effect   PURE or IDEMPOTENT when running it twice does no harm; by default a person decides after its worker died
     brief    it always returns within milliseconds, so that several may share one message
 
-    The function gets the node's arguments by name, and the RunContext in a parameter `context` if it has one. What it returns is the output,
-    a JSON value. What it raises fails the node: NodeFailure with a code of its own, everything else with `function_error`.
+    The function gets the node's arguments by name, and the RunContext in a parameter `context` if it has one. What it returns is the
+    output, a JSON value. What it raises fails the node: NodeFailure with a code of its own, everything else with `function_error`.
     """
 
     def registered(call: Function) -> Function:

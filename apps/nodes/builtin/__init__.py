@@ -8,5 +8,6 @@ from apps.nodes.builtin import (  # noqa: F401
     control_switch,
     data_set,
     function,
+    http_request,
     trigger_manual,
 )
