@@ -21,7 +21,8 @@ NAMES = ("W1", "W2", "W3", "W4", "W5")
 
 def measure(names: Sequence[str], *, repeats: int, breakdown: bool) -> list[Row]:
     """Start both sides, measure, stop."""
-    platform = Platform(STATE / "bench")
+    needs_web = bool({"W3", "W4"} & set(names))
+    platform = Platform(STATE / "bench", has_web=needs_web)
     try:
         os.environ.update(platform.start())
         django.setup()
@@ -30,7 +31,7 @@ def measure(names: Sequence[str], *, repeats: int, breakdown: bool) -> list[Row]
         from tests.chaos.publishing import OPERATOR, ensure_operator  # noqa: PLC0415
 
         ensure_operator()
-        if {"W3", "W4"} & set(names):
+        if needs_web:
             platform.log_in(OPERATOR)
         rows = []
         for name in names:

@@ -12,7 +12,7 @@ from apps.engine.outcomes import Succeeded
 from apps.executions import protocol
 from apps.executions.actions import start_execution
 from apps.executions.graphs import graphs
-from apps.executions.handoff import send_one
+from apps.executions.handoff import send
 from apps.executions.settlement import Settlement, end_of
 from apps.workflows.models import Workflow
 from tests.bench import shapes
@@ -66,15 +66,17 @@ def _round(workflow: Workflow, watch: Stopwatch) -> None:
     assert version is not None
     execution_id = watch.timed("start, with its message", lambda: start_execution(workflow=workflow, version=version)).execution_id
     graph = watch.timed("compiled graph, cached", lambda: graphs.get(version.id))
-    for key in graph.entries:
+    for key in list(graph.nodes)[:LINKS]:
         claim = watch.timed("claim", lambda key=key: _claim(execution_id, key))  # type: ignore[misc]  # bound at once
         with watch.part("decide, and write the document"):
             settlement = Settlement(graph, key=key, path="", token=claim.runs[0].token)
             end = end_of(graph.nodes[key], Succeeded(55), workspace_id=claim.workspace_id, attempt=1)
             following = settlement.settle(key, end, started=time.monotonic())
             document = settlement.document(starting=following)
-        watch.timed("settle", lambda: protocol.settle(execution_id=execution_id, settlements=[document]))  # noqa: B023  # called at once
-        watch.timed("send one message", lambda: send_one(execution_id, [key], "", version.id, NOBODY))  # noqa: B023
+        with watch.part("settle"):
+            result = protocol.settle(execution_id=execution_id, settlements=[document])
+        if ready := protocol.ready_in(result, execution_id=execution_id, version_id=version.id):
+            watch.timed("send one message", lambda: send(ready))  # noqa: B023  # called at once
 
 
 def _claim(execution_id: UUID, key: str) -> protocol.Claim:
