@@ -33,6 +33,10 @@ MAX_EFFORT = 32_000_000
 
 # The calls whose result may be much longer than what they are given.
 _GROWING = frozenset({"replace", "join"})
+# How many times longer than its argument a result may be.
+_LONGER = {"strings.quote": 6, "bytes": 4, "base64.encode": 2}
+# Compiling a pattern takes up to 20 ms.
+_COMPILING = 2_000_000
 
 
 def may_grow(tree: Expression) -> bool:
@@ -71,7 +75,7 @@ class _Effort:
                 return self._macro(tree, names, times)
         weights = [self.of(part, names, times) for part in _parts(tree)]
         result = _result_of_call(tree.name, weights) if isinstance(tree, Call) else _combined(tree, weights)
-        self.spent += times * (1 + result.size + sum(weight.size for weight in weights))
+        self.spent += times * (_base(tree) + result.size + sum(weight.size for weight in weights))
         return result
 
     def _macro(self, tree: Macro, names: Mapping[str, Weight], times: int) -> Weight:
@@ -123,16 +127,25 @@ def _combined(tree: Expression, weights: list[Weight]) -> Weight:
 
 
 def _result_of_call(name: str, weights: list[Weight]) -> Weight:
-    whole = sum(weight.size for weight in weights)
     match name, weights:
         case "replace", [text, _, new, *_]:
-            size = (text.items + 1) * (new.size + 1)
-            return Weight(size, size)
-        case "join", [items, separator]:
-            return Weight(items.size + items.items * separator.size, items.size + items.items * separator.size)
+            return _text_of((text.items + 1) * (new.size + 1))
+        case "join", [items, *separator]:
+            return _text_of(items.size + items.items * sum(weight.size for weight in separator))
         case "split", [text, *_]:
             return Weight(2 * text.size, text.items + 1, text.size)
         case "dyn", [value]:
             return value
-    # base64 and quoting make a text longer, at most six times.
-    return Weight(6 * whole + 32, 6 * whole + 32)
+    return _text_of(_LONGER.get(name, 1) * sum(weight.size for weight in weights) + 32)
+
+
+def _text_of(size: int) -> Weight:
+    return Weight(size, size)
+
+
+def _base(tree: Expression) -> int:
+    """What an operation costs, however small its operands; a pattern that is written out is compiled once for all."""
+    is_unknown_pattern = (
+        isinstance(tree, Call) and tree.name == "matches" and not all(isinstance(each, Literal) for each in tree.arguments[-1:])
+    )
+    return _COMPILING if is_unknown_pattern else 1

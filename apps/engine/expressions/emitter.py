@@ -180,11 +180,12 @@ class _Emitter:
     def _function(self, tree: Call) -> None:
         known = (GLOBAL if tree.receiver is None else MEMBER)[tree.name]
         self.put("double(" if known.gives_whole else "")
-        if tree.receiver is not None:
+        if tree.receiver is not None and not known.is_global:
             self.write(tree.receiver, _MEMBER)
             self.put(".")
+        first = (tree.receiver,) if tree.receiver is not None and known.is_global else ()
         self.put(f"{known.written or tree.name}(")
-        self._arguments(tree.arguments, known)
+        self._arguments((*first, *tree.arguments), known)
         self.put("))" if known.gives_whole else ")")
 
     def _arguments(self, arguments: tuple[Expression, ...], known: Function) -> None:

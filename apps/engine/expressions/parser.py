@@ -97,7 +97,7 @@ class _Parser:
         return self._advance()
 
     def _unexpected(self, expected: str) -> ExpressionError:
-        found = "the end" if self._is_at_end() else f"'{self._next.text}'"
+        found = "the end" if self._is_at_end() else self._next.text if self._next.kind is Kind.TEXT else f"'{self._next.text}'"
         return ExpressionError(f"Expected {expected}, found {found}.", offset=self._next.at)
 
     def _over(self, *parts: Expression | None, at: int) -> int:

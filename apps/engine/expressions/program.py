@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import cache, lru_cache
 from typing import Any
 
+import re2
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_strings
 
@@ -17,18 +18,22 @@ from apps.engine.expressions.emitter import MAX_LEAVES, Emitted
 from apps.engine.expressions.errors import ExpressionError
 from apps.engine.expressions.values import from_cel, text_of
 
+MAX_PATTERN = 1000
 _PROGRAMS = 8192
+_PATTERNS = 256
+_PATTERN_BYTES = 1024 * 1024
 _FAULT = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
-_OVERLOAD = re.compile(
-    r"(?:found no matching overload for '(?P<checked>[^']*)' applied to|No matching overloads found : (?P<run>[^( ]+)) *'?(?P<types>\(.*\))?"
-)
+_REFUSED_WHEN_COMPILED = re.compile(r"found no matching overload for '(?P<name>[^']*)' applied to '(?P<types>.*)'")
+_REFUSED_WHEN_RUN = re.compile(r"No matching overloads found : (?:\((?P<receiver>[^()]*)\)\.)?(?P<name>[^(]*)(?P<types>\(.*\))?")
+_ANY_TYPE = re.compile(r"T%\d+")
+_NESTED_TYPE = re.compile(r"\b(list|map|type)\([^()]*(?:\([^()]*\)[^()]*)*\)")
 _MISSING = re.compile(r'No value with name "v(\d+)" found')
 _NO_ITEM = re.compile(r"index=(-?\d+) size=(\d+)")
 _KIND = re.compile(r"^[A-Z_]+: ")
 _WORDS = {
     "double": "number",
-    "int64": "integer beyond 2^53",
-    "int": "integer beyond 2^53",
+    "int64": "whole number",
+    "int": "whole number",
     "string": "text",
     "bool": "true or false",
     "null_type": "null",
@@ -38,7 +43,8 @@ _WORDS = {
     "google.protobuf.Timestamp": "timestamp",
     "google.protobuf.Duration": "duration",
 }
-_OWN_NAMES = {"divide_": "/", "remainder_": "%", "string_": "string", "_?_:_": "? :", "_[_]": "[ ]", "@in": "in"}
+_ARITHMETIC = frozenset("+-*/%")
+_OWN_NAMES = {"matches_": "matches", "divide_": "/", "remainder_": "%", "string_": "string", "_?_:_": "? :", "_[_]": "[ ]", "@in": "in"}
 
 
 def _divide(left: float, right: float) -> float:
@@ -57,6 +63,24 @@ def _whole(number: float) -> int:
     if not number.is_integer() or abs(number) >= 2**63:
         raise ValueError(f"expected a whole number, found {number}")
     return int(number)
+
+
+@lru_cache(maxsize=_PATTERNS)
+def _pattern(text: str) -> Any:
+    if len(text) > MAX_PATTERN:
+        raise ValueError(f"a pattern has at most {MAX_PATTERN} characters, found {len(text)}")
+    options = re2.Options()
+    options.log_errors = False
+    options.max_mem = _PATTERN_BYTES
+    try:
+        return re2.compile(text, options)
+    except re2.error as error:
+        raise ValueError(f"no pattern of RE2: {error.args[0].decode(errors='replace')}") from None
+
+
+def _matches(text: str, pattern: str) -> bool:
+    # CEL's own would compile a pattern anew for each item of a list.
+    return _pattern(pattern).search(text) is not None
 
 
 def _same(value: str | datetime) -> str | datetime:
@@ -82,6 +106,7 @@ def _environment() -> cel.Env:
                     cel.Overload("whole_timestamp", kinds.TIMESTAMP, [kinds.TIMESTAMP], False, _same),
                 ],
             ),
+            cel.FunctionDecl("matches_", [cel.Overload("matches_strings", kinds.BOOL, [kinds.STRING, kinds.STRING], False, _matches)]),
             cel.FunctionDecl("string_", [cel.Overload(f"string_{kind.name()}", kinds.STRING, [kind], False, text_of) for kind in shown]),
         ],
     )
@@ -140,11 +165,8 @@ def _in_words(fault: str) -> str:
     if "teration budget" in fault:
         return "The expression takes too many steps; reshape large data with data.transform."
     fault = _KIND.sub("", fault.split("\n")[0]).removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')")
-    if match := _OVERLOAD.search(fault):
-        name = match["checked"] or match["run"]
-        name = _OWN_NAMES.get(name, name.strip("_"))
-        types = _types_in_words(match["types"])
-        return f"'{name}' does not take {types}.{_hint(name, types)}"
+    if match := _REFUSED_WHEN_COMPILED.search(fault) or _REFUSED_WHEN_RUN.search(fault):
+        return _refusal(**match.groupdict())
     if match := _NO_ITEM.search(fault):
         return f"There is no item {match[1]}: the array has {match[2]}."
     if "expected integer type" in fault:
@@ -156,14 +178,18 @@ def _in_words(fault: str) -> str:
     return fault[:1].upper() + fault[1:].rstrip(".") + "."
 
 
-def _hint(name: str, types: str) -> str:
-    if _WORDS["int64"] in types:
-        return " Such an integer can be compared and handed on, but not calculated with."
-    return " Write string(…) around what is not a text." if name == "+" and "text" in types else ""
+def _refusal(name: str, types: str | None, receiver: str | None = None) -> str:
+    """That an operator or function does not take values of these types."""
+    inner = _NESTED_TYPE.sub(r"\1", _ANY_TYPE.sub("dyn", (types or "()").strip()[1:-1]))
+    words = [_WORDS.get(word, word) for word in (part.strip() for part in [receiver or "", *inner.split(",")]) if word]
+    found = f"({', '.join(words)})" if words else "values of these types"
+    if name == "whole_":
+        return f"Expected a whole number, found {found}."
+    name = _OWN_NAMES.get(name, name.strip("_"))
+    return f"'{name}' does not take {found}.{_hint(name, words)}"
 
 
-def _types_in_words(types: str | None) -> str:
-    if not types:
-        return "values of these types"
-    inner = re.sub(r"\b(list|map)\([^()]*(?:\([^()]*\)[^()]*)*\)", r"\1", types.strip()[1:-1])
-    return "(" + ", ".join(_WORDS.get(word.strip(), word.strip()) for word in inner.split(",")) + ")"
+def _hint(name: str, words: list[str]) -> str:
+    if name in _ARITHMETIC and _WORDS["int"] in words:
+        return " An integer beyond 2^53 can be compared and handed on, but not calculated with."
+    return " Write string(…) around what is not a text." if name == "+" and "text" in words else ""

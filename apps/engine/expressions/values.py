@@ -13,6 +13,8 @@ from apps.engine.expressions.lexer import EXACT
 
 MAX_INPUT = 256 * 1024
 MAX_RESULT = 1024 * 1024
+# What a value of a result counts beside its text, so that a result of many small values is bounded, too.
+_SIZE_OF_VALUE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +85,9 @@ class _Reader:
         kind = value.type()
         if kind == cel.Type.STRING:
             text = value.plain_value()
-            self._count(len(text))
+            self._count(_SIZE_OF_VALUE + len(text))
             return text
-        self._count(1)
+        self._count(_SIZE_OF_VALUE)
         if kind == cel.Type.DOUBLE:
             return _number(value.plain_value())
         if kind in (cel.Type.BOOL, cel.Type.INT):
