@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from apps.accounts.actions import create_user
 from apps.accounts.models import User, Workspace
-from apps.engine.definition import parse_definition
-from apps.workflows.compiled import compile_version, start_plan
-from apps.workflows.models import Workflow, WorkflowVersion
+from apps.accounts.queries import personal_workspace
+from apps.workflows.actions import create_workflow
+from apps.workflows.models import Workflow
 from tests.chaos.shapes import JSON
 
 OPERATOR = "operator"
@@ -13,9 +14,8 @@ OPERATOR = "operator"
 
 def ensure_operator() -> Workspace:
     """The workspace of the person who owns the load."""
-    user, _ = User.objects.get_or_create(username=OPERATOR, defaults={"is_superuser": True})
-    workspace, _ = Workspace.objects.get_or_create(owner=user, is_personal=True, defaults={"name": OPERATOR})
-    return workspace
+    user = User.objects.filter(username=OPERATOR).first() or create_user(username=OPERATOR, password=None, is_superuser=True)
+    return personal_workspace(user)
 
 
 def publish(documents: Sequence[JSON]) -> list[Workflow]:
@@ -24,20 +24,5 @@ def publish(documents: Sequence[JSON]) -> list[Workflow]:
     known: dict[str, Workflow] = {}
     for document in documents:
         if document["name"] not in known:
-            known[document["name"]] = _publish(workspace, document)
+            known[document["name"]] = create_workflow(workspace=workspace, definition=document, publish=True).version.workflow
     return [known[document["name"]] for document in documents]
-
-
-def _publish(workspace: Workspace, document: JSON) -> Workflow:
-    workflow = Workflow.objects.create(workspace=workspace, name=document["name"])
-    version = WorkflowVersion.objects.create(
-        workspace=workspace,
-        workflow=workflow,
-        number=1,
-        definition=document,
-        content_hash="",
-        start=start_plan(compile_version(parse_definition(document))),
-    )
-    workflow.published_version = version
-    workflow.save()
-    return workflow
