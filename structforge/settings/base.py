@@ -144,7 +144,9 @@ WORKFLOW_ENV = {"example_url": env.str("STRUCTFORGE_EXAMPLE_URL", default="")}
 NODE_FUNCTION_MODULES = env.list("NODE_FUNCTION_MODULES", default=[])  # imported for the functions that they register with @node_function
 # Addresses that nodes may call though they are not public: host:port, CIDR, or CIDR with a port as in 10.0.0.0/8:443 or [fd00::/8]:443.
 EGRESS_ALLOWED = env.list("EGRESS_ALLOWED", default=[])
-OBJECT_STORE_URL = env.str("OBJECT_STORE_URL", default=f"file://{STATE_DIR / 'objects'}")  # outputs that are too large for a row; or s3://bucket/prefix
+OBJECT_STORE_URL = env.str(
+    "OBJECT_STORE_URL", default=f"file://{STATE_DIR / 'objects'}"
+)  # outputs that are too large for a row; or s3://bucket/prefix
 
 # Logging in. allauth keeps sessions, hands out tokens and limits attempts; apps.accounts checks the tokens.
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
@@ -210,3 +212,18 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = BASE_DIR / "static" / "collected"
 STATICFILES_DIRS = [BASE_DIR / "static" / "src"] if (BASE_DIR / "static" / "src").is_dir() else []
+
+# Logs go to the standard output of each process, where the supervisor or the container engine takes them up.
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "datefmt": "%H:%M:%S", "style": "{"}},
+    "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["output"], "level": LOG_LEVEL},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "celery.app.trace": {"level": "WARNING"},  # a line for each task says less than the history of the execution
+        "celery.worker.strategy": {"level": "WARNING"},
+        "httpx2": {"level": "WARNING"},
+    },
+}

@@ -1,3 +1,9 @@
 """Settings of a machine of one's own: `make run`."""
 
 from structforge.settings.base import *  # noqa: F403
+from structforge.settings.base import STATE_DIR, env
+from structforge.settings.secrets import kept_secret
+
+SECRET_KEY = env.str("SECRET_KEY", default="") or kept_secret(STATE_DIR / "secret_key")
+HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_SECRET", default="") or kept_secret(STATE_DIR / "jwt_secret")
+WHITENOISE_USE_FINDERS = True  # static files straight from the packages, without collecting them first

@@ -15,16 +15,16 @@ class Program:
     user: int | None = None
     """User and group to become; None to stay who we are."""
 
-    def launch(self, output: int | IO[bytes]) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own; it is asked to stop when this process is gone. `output` takes what it prints."""
+    def launch(self, output: int | IO[bytes] | None) -> subprocess.Popen[bytes]:
+        """Start it in a session of its own; it is asked to stop when this process is gone. `output` takes what it prints, None lets it use ours."""
         return subprocess.Popen(
             self.args,
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=None if output is None else subprocess.STDOUT,
             user=self.user,
             group=self.user,
             extra_groups=None if self.user is None else [],
             start_new_session=True,  # Ctrl-C goes to the supervisor alone, which stops things in order
-            preexec_fn=signal_when_parent_dies(self.stop_signal),
+            preexec_fn=signal_when_parent_dies(self.stop_signal),  # noqa: PLW1509 (async-signal-safe but for the interpreter; servers start before threads)
         )
