@@ -167,7 +167,7 @@ class Definition(Part):
     output: dict[str, Any] = Field(default_factory=dict)
     """{name: expression}: the output of the execution."""
     settings: Settings = Settings()
-    """What holds for the whole execution."""
+    """Limits and defaults of the execution."""
 
     @model_validator(mode="after")
     def _settings_reach_the_nodes(self) -> "Definition":

@@ -17,6 +17,7 @@ MAX_PROBLEMS = 100
 _SHOWN_LENGTH = 80
 _SHOWN_NAMES = 20
 _COMPARED_NAMES = 200
+_PART_LENGTH = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,8 @@ def nearest(name: object, names: Iterable[str]) -> str | None:
     likely = nsmallest(_COMPARED_NAMES, names, key=lambda known: (known[:1].lower() != wanted[:1], abs(len(known) - len(wanted))))
     by_lower = {known.lower(): known for known in likely}
     found = get_close_matches(wanted, by_lower, n=1)
+    if not found and len(wanted) >= _PART_LENGTH:
+        found = [known for known in by_lower if wanted in known][:1]
     return by_lower[found[0]] if found else None
 
 

@@ -27,6 +27,7 @@ _REFUSED_WHEN_COMPILED = re.compile(r"found no matching overload for '(?P<name>[
 _REFUSED_WHEN_RUN = re.compile(r"No matching overloads found : (?:\((?P<receiver>[^()]*)\)\.)?(?P<name>[^(]*)(?P<types>\(.*\))?")
 _ANY_TYPE = re.compile(r"T%\d+")
 _NESTED_TYPE = re.compile(r"\b(list|map|type)\([^()]*(?:\([^()]*\)[^()]*)*\)")
+_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
 _MISSING = re.compile(r'No value with name "v(\d+)" found')
 _NO_ITEM = re.compile(r"index=(-?\d+) size=(\d+)")
 _KIND = re.compile(r"^[A-Z_]+: ")
@@ -164,9 +165,12 @@ def _in_words(fault: str) -> str:
         return "The expression is too deep: at most 32 operations inside one another or in a row."
     if "teration budget" in fault:
         return "The expression takes too many steps; reshape large data with data.transform."
-    fault = _KIND.sub("", fault.split("\n")[0]).removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')")
+    fault = _KIND.sub("", fault.partition("\n")[0]).removesuffix(" [INVALID_ARGUMENT]").removesuffix(" (in container '')")
     if match := _REFUSED_WHEN_COMPILED.search(fault) or _REFUSED_WHEN_RUN.search(fault):
         return _refusal(**match.groupdict())
+    if match := _UNDECLARED.search(fault):
+        # The parser has seen to it that the function exists.
+        return f"'{_OWN_NAMES.get(match[1], match[1])}' does not take this number of arguments."
     if match := _NO_ITEM.search(fault):
         return f"There is no item {match[1]}: the array has {match[2]}."
     if "expected integer type" in fault:

@@ -48,13 +48,16 @@ class Lineage:
 
     def _add(self, node: Node, edges: Sequence[Edge]) -> None:
         ancestors, dominators, awaited_of_all, awaited_of_each, implying = 0, -1, 0, -1, 0
+        ports: dict[str, set[str]] = {}
+        for edge in edges:
+            ports.setdefault(edge.source, set()).add(edge.port)
         for edge in edges:
             bit = self._bits[edge.source]
             ancestors |= bit | self._ancestors[edge.source]
             dominators &= bit | self._dominators[edge.source]
             awaited_of_all |= bit | self._awaited[edge.source]
             awaited_of_each &= bit | self._awaited[edge.source]
-            if self._is_certain(edge):
+            if edge.port in self._outputs(edge.source) <= ports[edge.source]:
                 implying |= bit | self._implying[edge.source]
         starts_anyway = not edges or node.join == "all_settled"
         waits_for_all = len(edges) < 2 or node.join in ("all", "all_settled")
@@ -63,10 +66,10 @@ class Lineage:
         self._awaited[node.key] = awaited_of_all if waits_for_all else awaited_of_each
         self._implying[node.key] = _START if starts_anyway else 0 if _needs_several(node) else implying
 
-    def _is_certain(self, edge: Edge) -> bool:
-        """Whether the edge goes live whenever its source runs, unless the execution fails."""
-        traits = self._draft.find_traits(edge.source)
-        return traits is not None and traits.ports.outputs == (edge.port,) and not self._may_be_skipped_by_failure(edge.source)
+    def _outputs(self, key: str) -> set[str]:
+        """Ports of which one goes live whenever the node runs, unless the execution fails; empty where that is not certain."""
+        traits = self._draft.find_traits(key)
+        return set() if traits is None or self._may_be_skipped_by_failure(key) else set(traits.ports.outputs)
 
     def _may_be_skipped_by_failure(self, key: str) -> bool:
         return self._draft.nodes[self._draft.places[key]].on_error == "skip" or self._draft.catches_errors(key)

@@ -1,0 +1,64 @@
+"""Node types for tests of validation: small ones, of the real contract."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from apps.nodes.contract import Effect, NodeConfig, NodeType, Ports
+
+
+class NoConfig(NodeConfig):
+    pass
+
+
+class SetConfig(NodeConfig):
+    values: dict[str, Any] = {}
+
+
+class BasicLogin(NodeConfig):
+    kind: Literal["basic"]
+    user: str
+    password: str
+
+
+class TokenLogin(NodeConfig):
+    kind: Literal["token"]
+    token: str
+
+
+class RequestConfig(NodeConfig):
+    url: str
+    retries: int = 0
+    codes: list[int] = []
+    body: int | list[int] | None = None
+    login: Annotated[BasicLogin | TokenLogin, Field(discriminator="kind")] | None = None
+
+
+class Trigger(NodeType[NoConfig]):
+    name, title, category, icon, effect = "trigger.test", "Start", "trigger", "play", Effect.PURE
+    Config: ClassVar = NoConfig
+
+
+class Set(NodeType[SetConfig]):
+    name, title, category, icon, effect = "data.set", "Set", "data", "pen", Effect.PURE
+    Config: ClassVar = SetConfig
+
+    def check(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+        return [("/values/forbidden", "This one is not allowed.")] if "forbidden" in config.get("values", {}) else []
+
+
+class Request(NodeType[RequestConfig]):
+    name, title, category, icon, effect = "http.request", "Request", "integration", "globe", Effect.EXTERNAL
+    Config: ClassVar = RequestConfig
+
+
+class Branch(NodeType[SetConfig]):
+    name, title, category, icon, effect = "control.if", "If", "control", "split", Effect.PURE
+    Config: ClassVar = SetConfig
+
+    def ports(self, config: Mapping[str, Any]) -> Ports:
+        return Ports(("true", "false"), can_fail=False)
+
+
+CATALOG = {each.name: each() for each in (Trigger, Set, Request, Branch)}
