@@ -27,6 +27,7 @@ class Fleet:
     def arguments(self, *, log_level: str) -> tuple[str, ...]:
         """Arguments of `celery -A structforge`."""
         return (
+            "--quiet",
             "worker",
             f"--hostname={self.name}@%h",
             f"--pool={self.pool}",

@@ -61,7 +61,7 @@ def work(fleet: Fleet, tell_ready: TellReady) -> None:
 def keep_time(tell_ready: TellReady) -> None:
     """Run beat."""
     signals.beat_init.connect(lambda **_: tell_ready(), weak=False)
-    celery.current_app.start(["beat", "--pidfile=", f"--loglevel={settings.LOG_LEVEL}"])
+    celery.current_app.start(["--quiet", "beat", "--pidfile=", f"--loglevel={settings.LOG_LEVEL}"])
 
 
 def serve_example(port: int) -> None:

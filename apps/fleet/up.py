@@ -13,6 +13,8 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import psutil
+
 from apps.engine.errors import StructForgeError
 from apps.fleet.addresses import Addresses
 from apps.fleet.banner import banner
@@ -41,7 +43,7 @@ def main(arguments: Sequence[str]) -> int:
     except StructForgeError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
         return 1
-    return Installation(folder, addresses, options, started_at=time.monotonic()).run()
+    return Installation(folder, addresses, options, started_at=psutil.Process().create_time()).run()
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Installation:
     addresses: Addresses
     options: Options
     started_at: float
+    """When this process began, as time.time()."""
 
     def run(self) -> int:
         logs = Logs()
@@ -68,7 +71,11 @@ class Installation:
         forker.close_inherited += [supervisor.close_inherited, self.folder.close_lock]
         supervisor.listen_to_signals()
         supervisor.start_first_stage()  # they boot while this process loads the rest
-        roles = _load_roles()
+        try:
+            roles = _load_roles()
+        except BaseException:
+            supervisor.stop()
+            raise
         supervisor.add_stages(table.rest(roles, only=self.options.only, sample=SAMPLE if self.options.sample else ()))
         return supervisor.run()
 
@@ -82,7 +89,7 @@ class Installation:
     def _banner(self) -> str:
         login = self._login.read_text() if self._login.exists() else None
         self._login.unlink(missing_ok=True)
-        return banner(page=self.addresses.page, login=login, seconds=time.monotonic() - self.started_at)
+        return banner(page=self.addresses.page, login=login, seconds=time.time() - self.started_at)
 
 
 def _parse(arguments: Sequence[str]) -> Options:

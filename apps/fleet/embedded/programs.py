@@ -16,7 +16,7 @@ class Program:
     """User and group to become; None to stay who we are."""
 
     def launch(self, output: int | IO[bytes] | None) -> subprocess.Popen[bytes]:
-        """Start it in a session of its own; it is asked to stop when this process is gone. `output` takes what it prints, None lets it use ours."""
+        """Start it in a session of its own; it is asked to stop when we are gone. `output` takes what it prints, None lets it use ours."""
         return subprocess.Popen(
             self.args,
             stdin=subprocess.DEVNULL,

@@ -85,7 +85,7 @@ class Forker:
         if output is not None:
             os.dup2(output, 1)
             os.dup2(output, 2)
-        with open(os.devnull) as nothing:  # noqa: PTH123 (a descriptor is wanted)
+        with open(os.devnull) as nothing:
             os.dup2(nothing.fileno(), 0)
         for close in self.close_inherited:
             close()

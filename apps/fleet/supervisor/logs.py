@@ -52,7 +52,7 @@ class Logs:
         *lines, source.unfinished = (source.unfinished + data).split(b"\n")
         if len(source.unfinished) > LONGEST_LINE_BYTES:
             lines, source.unfinished = [*lines, source.unfinished], b""
-        for line in lines:
+        for line in filter(bytes.strip, lines):
             self.line(source.name, line.decode(errors="replace"))
 
     def drain(self) -> None:

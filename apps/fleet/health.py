@@ -1,0 +1,100 @@
+"""Whether the parts of the installation answer."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from celery import current_app
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from kombu.exceptions import OperationalError as BrokerError
+from redis import Redis
+from redis.exceptions import RedisError
+
+from apps.fleet.fleets import FLEETS
+
+OK = "ok"
+DOWN = "down"
+# Everybody may ask, and asking the workers takes the time of all of them: that long one answer serves all who ask.
+KEPT_SECONDS = 2.0
+WORKERS_ANSWER_WITHIN_SECONDS = 1.0
+REDIS_ANSWERS_WITHIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """parts   {name: "ok", "down", or what is missing}"""
+
+    parts: Mapping[str, str]
+
+    @property
+    def is_ok(self) -> bool:
+        return all(state == OK for state in self.parts.values())
+
+
+def _database() -> str:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select 1")
+    except DatabaseError:
+        return DOWN
+    return OK
+
+
+def _live() -> str:
+    try:
+        _redis().ping()
+    except RedisError:
+        return DOWN
+    return OK
+
+
+@cache
+def _redis() -> Redis:
+    seconds = REDIS_ANSWERS_WITHIN_SECONDS
+    return Redis.from_url(settings.LIVE_REDIS_URL, socket_timeout=seconds, socket_connect_timeout=seconds)
+
+
+def _broker() -> str:
+    try:
+        with current_app.connection_for_write(connect_timeout=1) as broker:
+            broker.ensure_connection(max_retries=1, timeout=1)
+    except (BrokerError, RedisError, OSError):
+        return DOWN
+    return OK
+
+
+def _workers() -> str:
+    """Whether a worker of each fleet answers."""
+    try:
+        replies = current_app.control.ping(timeout=WORKERS_ANSWER_WITHIN_SECONDS, limit=len(FLEETS))
+    except (BrokerError, RedisError, OSError):
+        return DOWN
+    answered = {name.partition("@")[0] for reply in replies for name in reply}
+    missing = [fleet.name for fleet in FLEETS if fleet.name not in answered]
+    return f"no answer of {', '.join(missing)}" if missing else OK
+
+
+class _Kept:
+    """The answer of a check, kept for a while; of many who ask at once, one asks and the others wait."""
+
+    def __init__(self, checks: Mapping[str, Callable[[], str]]) -> None:
+        self._checks = checks
+        self._lock = threading.Lock()
+        self._health = Health({})
+        self._checked_at = float("-inf")
+
+    def get(self) -> Health:
+        with self._lock:
+            if time.monotonic() - self._checked_at > KEPT_SECONDS:
+                self._health = Health({name: check() for name, check in self._checks.items()})
+                self._checked_at = time.monotonic()
+            return self._health
+
+
+# What this process itself needs to serve; and everything.
+readiness = _Kept({"database": _database, "broker": _broker})
+health = _Kept({"database": _database, "broker": _broker, "live": _live, "workers": _workers})
