@@ -21,8 +21,7 @@ NAMES = ("W1", "W2", "W3", "W4", "W5")
 
 def measure(names: Sequence[str], *, repeats: int, breakdown: bool) -> list[Row]:
     """Start both sides, measure, stop."""
-    needs_web = bool({"W3", "W4"} & set(names))
-    platform = Platform(STATE / "bench", has_web=needs_web)
+    platform = Platform(STATE / "bench")
     try:
         os.environ.update(platform.start())
         django.setup()
@@ -31,10 +30,9 @@ def measure(names: Sequence[str], *, repeats: int, breakdown: bool) -> list[Row]
         from tests.chaos.publishing import OPERATOR, ensure_operator  # noqa: PLC0415
 
         ensure_operator()
-        if needs_web:
-            platform.log_in(OPERATOR)
+        platform.log_in(OPERATOR)
         rows = []
-        for name in names:
+        for name in (name for name in WORKLOADS if name in names):
             print(f"{name} …", file=sys.stderr, flush=True)
             rows += WORKLOADS[name](platform, repeats)
         if breakdown:
@@ -60,6 +58,7 @@ def main(argv: Sequence[str]) -> int:
 
         return profile(options.profile, folder=STATE / "bench")
     rows = measure(options.workloads or NAMES, repeats=options.repeats, breakdown=options.breakdown)
+    rows.sort(key=lambda row: row.what)
     print(text(rows))
     write(rows, STATE / "bench.json")
     return 0

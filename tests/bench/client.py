@@ -26,6 +26,11 @@ class Client:
     def get(self, path: str, *, expect: tuple[int, ...] = (200,)) -> Any:
         return self._ask("GET", path, None, expect)
 
+    def forget(self) -> None:
+        """Give this thread's connection up; the next request opens another."""
+        self._connection().close()
+        del self._local.connection
+
     def _ask(self, method: str, path: str, body: str | None, expect: tuple[int, ...]) -> Any:
         connection = self._connection()
         headers = {"Content-Type": "application/json", "Accept": "application/json"}

@@ -17,7 +17,7 @@ SHOWN = 45
 
 def profile(workload: str, *, folder: Path) -> int:
     """Run the external form of `workload` on one profiled worker, and print the functions that took most time of their own."""
-    platform = Platform(folder, fleets=(), has_web=False)
+    platform = Platform(folder, runs_up=False)
     dump = folder / f"{workload}.prof"
     try:
         os.environ.update(platform.start())
