@@ -6,18 +6,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from apps.executions.connection import close_pool
-from tests.factories import make_version
-from tests.workers.model import ProtocolModel, Rows
-
-
-@pytest.fixture
-def committed_rows(transactional_db):
-    version = make_version()
-    rows = Rows()
-    rows.workspace, rows.workflow, rows.version = version.workspace_id, version.workflow_id, version.id
-    yield rows
-    close_pool()
+from tests.workers.model import ProtocolModel
 
 
 @pytest.mark.timeout(1800)
