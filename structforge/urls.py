@@ -2,11 +2,23 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView, TemplateView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+api = [
+    path("", include("apps.accounts.api.urls")),
+    path("", include("apps.workflows.api.urls")),
+    path("", include("apps.executions.api.urls")),
+]
 
 urlpatterns = [
+    path("", TemplateView.as_view(template_name="landing.html"), name="landing"),
+    path("favicon.ico", RedirectView.as_view(url="/static/icon.svg", permanent=True)),
     path("admin/", admin.site.urls),
-    path("api/v1/", include("apps.accounts.api.urls")),
-    path("api/v1/", include("apps.workflows.api.urls")),
+    path("api/v1/", include(api)),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("", include("apps.fleet.api.urls")),
 ]
 
 handler400 = "apps.core.api.errors.bad_request"

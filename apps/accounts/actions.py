@@ -47,7 +47,7 @@ def log_in(request: HttpRequest, *, username: str, password: str) -> Tokens:
 
     Raises WrongCredentialsError, or TooManyAttemptsError after too many tries from one address or for one name.
     """
-    if not ratelimit.consume(request, app="allauth.account", action="login"):
+    if not ratelimit.consume(request, action="login"):
         raise TooManyAttemptsError("Too many logins from this address. Wait a minute.")
     mark_request_as_headless(request, Client.APP)
     with authentication_context(request):

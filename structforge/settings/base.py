@@ -4,6 +4,8 @@ from pathlib import Path
 
 import environ
 
+from apps.engine.statuses import ExecutionStatus, NodeRunStatus
+
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 STATE_DIR = Path(environ.Env().str("STRUCTFORGE_STATE_DIR", default=str(BASE_DIR / ".structforge")))
 
@@ -200,7 +202,13 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "ENUM_NAME_OVERRIDES": {
+        "Priority": "apps.executions.models.Execution.Priority",
+        "ExecutionStatus": [status.value for status in ExecutionStatus],
+        "NodeRunStatus": [status.value for status in NodeRunStatus],
+        "HealthStatus": ["ok", "failing"],
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -210,8 +218,8 @@ LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "static" / "collected"
-STATICFILES_DIRS = [BASE_DIR / "static" / "src"] if (BASE_DIR / "static" / "src").is_dir() else []
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # static files come straight from the packages; prod collects them first
 
 # Logs go to the standard output of each process, where the supervisor or the container engine takes them up.
 LOGGING = {

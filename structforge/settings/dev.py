@@ -6,5 +6,3 @@ from structforge.settings.secrets import kept_secret
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or kept_secret(STATE_DIR / "secret_key")
 HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_SECRET", default="") or kept_secret(STATE_DIR / "jwt_secret")
-STATIC_ROOT = None
-WHITENOISE_USE_FINDERS = True  # static files come straight from the packages, none are collected first

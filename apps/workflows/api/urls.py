@@ -1,9 +1,10 @@
 from django.urls import path
 
-from apps.workflows.api import views
+from apps.workflows.api import expressions, views
 
 urlpatterns = [
     path("definition-schema", views.DefinitionSchemaView.as_view(), name="definition-schema"),
+    path("expressions/check", expressions.ExpressionCheckView.as_view(), name="check-expression"),
     path("workflows", views.WorkflowsView.as_view(), name="workflows"),
     path("workflows/validate", views.ValidateView.as_view(), name="validate-definition"),
     path("workflows/<uuid:workflow_id>", views.WorkflowView.as_view(), name="workflow"),

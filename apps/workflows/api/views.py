@@ -39,10 +39,12 @@ def _warnings(saved: Saved) -> list[dict[str, Any]]:
 
 
 class WorkflowsView(DefinitionView):
+    pagination_class = NewestFirst
+
     @extend_schema(operation_id="list_workflows", tags=["workflows"], responses=WorkflowOutput(many=True))
     def get(self, request: Request) -> Response:
         """The workflows that the caller may see, newest first."""
-        pages = NewestFirst()
+        pages = self.pagination_class()
         rows = pages.paginate_queryset(queries.list_workflows(request.user), request)
         return pages.get_paginated_response(WorkflowOutput(rows, many=True).data)
 
@@ -94,10 +96,12 @@ class UnpublishView(APIView):
 
 
 class VersionsView(DefinitionView):
+    pagination_class = NewestFirst
+
     @extend_schema(operation_id="list_versions", tags=["workflows"], responses={200: VersionOutput(many=True), 404: ErrorSerializer})
     def get(self, request: Request, workflow_id: UUID) -> Response:
         """The versions of a workflow, newest first, without their definitions."""
-        pages = NewestFirst()
+        pages = self.pagination_class()
         rows = pages.paginate_queryset(queries.list_versions(queries.get_workflow(request.user, workflow_id)), request)
         return pages.get_paginated_response(VersionOutput(rows, many=True).data)
 

@@ -1,0 +1,240 @@
+"""Shapes of executions and node runs; input apart from output."""
+
+from typing import Any
+
+from django.urls import reverse
+from rest_framework import serializers
+
+from apps.core.api.serializers import AnyJson, InputSerializer, JsonObject
+from apps.engine.statuses import ExecutionStatus
+from apps.executions.models import Execution, ExecutionEvent, NodeRun
+
+MAX_WAIT_SECONDS = 60
+STATUSES = [status.value for status in ExecutionStatus]
+
+
+class StartInput(InputSerializer):
+    workflow = serializers.UUIDField(required=False, default=None, help_text="Start its published version.")
+    version = serializers.UUIDField(required=False, default=None, help_text="Or start this version, published or not.")
+    input = JsonObject(required=False, default=dict)
+    business_key = serializers.CharField(max_length=255, required=False, default="", allow_blank=True, help_text="Your own name for it.")
+    priority = serializers.ChoiceField(choices=Execution.Priority.choices, required=False, default=None)
+    wait = serializers.FloatField(
+        min_value=0, max_value=MAX_WAIT_SECONDS, required=False, default=0, help_text="Seconds to wait for the end before answering."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return _one_target(attrs)
+
+
+class OneStartInput(InputSerializer):
+    input = JsonObject(required=False, default=dict)
+    business_key = serializers.CharField(max_length=255, required=False, default="", allow_blank=True)
+    idempotency_key = serializers.CharField(max_length=255, required=False, default=None)
+
+
+class BulkStartInput(InputSerializer):
+    workflow = serializers.UUIDField(required=False, default=None)
+    version = serializers.UUIDField(required=False, default=None)
+    priority = serializers.ChoiceField(choices=Execution.Priority.choices, required=False, default=None)
+    starts = OneStartInput(many=True, allow_empty=False, max_length=1000)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return _one_target(attrs)
+
+
+def _one_target(attrs: dict[str, Any]) -> dict[str, Any]:
+    if (attrs["workflow"] is None) == (attrs["version"] is None):
+        raise serializers.ValidationError("Expected either 'workflow' or 'version'.")
+    return attrs
+
+
+class ResolveInput(InputSerializer):
+    path = serializers.CharField(max_length=64, required=False, default="", allow_blank=True, help_text='Item of a loop; "" outside.')
+    decision = serializers.ChoiceField(
+        choices=["rerun", "success", "failed"],
+        help_text="rerun: the effect did not happen, do it; success: it did, with `output`; failed: it did not, and must not.",
+    )
+    output = AnyJson(required=False, default=None)
+    message = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True, help_text="Why it failed.")
+
+
+class ListQuery(InputSerializer):
+    workflow = serializers.UUIDField(required=False)
+    status = serializers.ChoiceField(choices=STATUSES, required=False)
+    trigger = serializers.CharField(max_length=32, required=False)
+    business_key = serializers.CharField(max_length=255, required=False)
+    created_after = serializers.DateTimeField(required=False)
+    created_before = serializers.DateTimeField(required=False)
+
+
+class EventsQuery(InputSerializer):
+    after = serializers.IntegerField(min_value=0, max_value=2**62, required=False, default=0)
+
+
+class NodeRunsQuery(EventsQuery):
+    pass
+
+
+class PathQuery(InputSerializer):
+    path = serializers.CharField(max_length=64, required=False, default="", allow_blank=True, help_text='Item of a loop; "" outside.')
+
+
+class StartedOutput(serializers.Serializer[Any]):
+    """An accepted execution, with its result where it has ended."""
+
+    id = serializers.UUIDField()
+    created = serializers.BooleanField(help_text="False when this idempotency key had started it before.")
+    status = serializers.ChoiceField(choices=STATUSES)
+    output = AnyJson(help_text="Null until it has ended, and where it is large: see `output_url`.")
+    output_url = serializers.CharField(allow_null=True, help_text="Where a large output is.")
+    error = JsonObject(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class BulkStartedOutput(serializers.Serializer[Any]):
+    class One(serializers.Serializer[Any]):
+        id = serializers.UUIDField()
+        created = serializers.BooleanField()
+
+        class Meta:
+            ref_name = "BulkStarted"
+
+    executions = One(many=True, help_text="In the order of the starts.")
+
+
+class ExecutionSummaryOutput(serializers.ModelSerializer[Execution]):
+    workflow = serializers.UUIDField(source="workflow_id")
+    workflow_name = serializers.CharField()
+    version = serializers.UUIDField(source="version_id")
+    version_number = serializers.IntegerField()
+    error = JsonObject(allow_null=True)
+
+    class Meta:
+        model = Execution
+        fields = [
+            "id",
+            "workflow",
+            "workflow_name",
+            "version",
+            "version_number",
+            "status",
+            "trigger",
+            "priority",
+            "business_key",
+            "error",
+            "created_at",
+            "started_at",
+            "finished_at",
+        ]
+        read_only_fields = fields
+
+
+class NodeRunOutput(serializers.ModelSerializer[NodeRun]):
+    output = AnyJson(source="shown_output", help_text="Null where it is large: see `output_url`.")
+    output_url = serializers.SerializerMethodField(help_text="Where an output is that is too large to be shown here.")
+    error = JsonObject(allow_null=True)
+
+    class Meta:
+        model = NodeRun
+        fields = [
+            "key",
+            "path",
+            "status",
+            "revision",
+            "attempt",
+            "losses",
+            "queue",
+            "worker",
+            "queued_at",
+            "started_at",
+            "finished_at",
+            "wake_at",
+            "port",
+            "output",
+            "output_url",
+            "error",
+        ]
+        read_only_fields = fields
+
+    def get_output_url(self, node_run: Any) -> str | None:
+        is_elsewhere = node_run.output_ref is not None or (node_run.output_bytes is not None and node_run.shown_output is None)
+        return node_output_url(node_run) if is_elsewhere and node_run.status == "success" else None
+
+
+class NodeRunDetailOutput(NodeRunOutput):
+    input = AnyJson(help_text="The config with its expressions resolved; null where it has none.")
+    output = AnyJson(help_text="Null where it is large: see `output_url`.")
+
+    class Meta(NodeRunOutput.Meta):
+        fields = [*NodeRunOutput.Meta.fields, "input"]
+        read_only_fields = fields
+
+    def get_output_url(self, node_run: Any) -> str | None:
+        return node_output_url(node_run) if node_run.output_ref is not None else None
+
+
+class ExecutionOutput(ExecutionSummaryOutput):
+    input = JsonObject()
+    variables = JsonObject()
+    output = AnyJson(help_text="Null until it has ended, and where it is large: see `output_url`.")
+    output_url = serializers.SerializerMethodField(help_text="Where an output is that is too large to be shown here.")
+    deadline_at = serializers.DateTimeField(allow_null=True)
+    sequence = serializers.IntegerField(source="event_seq", help_text="Number of the newest event.")
+
+    class Meta(ExecutionSummaryOutput.Meta):
+        fields = [
+            *ExecutionSummaryOutput.Meta.fields,
+            "deadline_at",
+            "sequence",
+            "input",
+            "variables",
+            "output",
+            "output_url",
+        ]
+        read_only_fields = fields
+
+    def get_output_url(self, execution: Execution) -> str | None:
+        return output_url(execution.id, execution.output_ref)
+
+
+class ExecutionWithNodeRunsOutput(ExecutionOutput):
+    node_runs = NodeRunOutput(many=True, help_text="In the order in which they became ready, at most a thousand.")
+    node_runs_next = serializers.CharField(allow_null=True, help_text="Where the rest of the node runs is.")
+
+    class Meta(ExecutionOutput.Meta):
+        fields = [*ExecutionOutput.Meta.fields, "node_runs", "node_runs_next"]
+        read_only_fields = fields
+
+
+class NodeRunsOutput(serializers.Serializer[Any]):
+    next = serializers.CharField(allow_null=True)
+    results = NodeRunOutput(many=True)
+
+
+class EventOutput(serializers.ModelSerializer[ExecutionEvent]):
+    changes = AnyJson(help_text='[{"key", "path", "status", "attempt", "port", "error"}] of the node runs that it changed.')
+
+    class Meta:
+        model = ExecutionEvent
+        fields = ["sequence", "kind", "at", "status", "changes"]
+        read_only_fields = fields
+
+
+class EventsOutput(serializers.Serializer[Any]):
+    next = serializers.CharField(allow_null=True)
+    results = EventOutput(many=True)
+
+
+class StatusOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=STATUSES)
+
+
+def output_url(execution_id: Any, ref: str | None) -> str | None:
+    return reverse("execution-output", args=[execution_id]) if ref is not None else None
+
+
+def node_output_url(node_run: NodeRun) -> str:
+    url = reverse("node-run-output", args=[node_run.execution_id, node_run.key])
+    return f"{url}?path={node_run.path}" if node_run.path else url

@@ -1,0 +1,21 @@
+from django.urls import path
+
+from apps.executions.api import starting, views
+
+EXECUTION = "executions/<uuid:execution_id>"
+NODE_RUN = f"{EXECUTION}/nodes/<str:key>"
+
+urlpatterns = [
+    path("executions", views.ExecutionsView.as_view(), name="executions"),
+    path("executions/bulk", starting.BulkStartView.as_view(), name="bulk-start"),
+    path(EXECUTION, views.ExecutionView.as_view(), name="execution"),
+    path(f"{EXECUTION}/output", views.ExecutionOutputView.as_view(), name="execution-output"),
+    path(f"{EXECUTION}/events", views.EventsView.as_view(), name="events"),
+    path(f"{EXECUTION}/cancel", views.CancelView.as_view(), name="cancel-execution"),
+    path(f"{EXECUTION}/pause", views.PauseView.as_view(), name="pause-execution"),
+    path(f"{EXECUTION}/resume", views.ResumeView.as_view(), name="resume-execution"),
+    path(f"{EXECUTION}/nodes", views.NodeRunsView.as_view(), name="node-runs"),
+    path(NODE_RUN, views.NodeRunView.as_view(), name="node-run"),
+    path(f"{NODE_RUN}/output", views.NodeRunOutputView.as_view(), name="node-run-output"),
+    path(f"{NODE_RUN}/resolve", views.ResolveView.as_view(), name="resolve-node-run"),
+]

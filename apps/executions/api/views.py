@@ -1,0 +1,179 @@
+"""Executions and node runs over HTTP; `starting` starts them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.urls import reverse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.core.api.pagination import NewestFirst
+from apps.core.api.serializers import ErrorSerializer
+from apps.executions import actions, queries
+from apps.executions.api.serializers import (
+    EventOutput,
+    EventsOutput,
+    EventsQuery,
+    ExecutionOutput,
+    ExecutionSummaryOutput,
+    ExecutionWithNodeRunsOutput,
+    ListQuery,
+    NodeRunDetailOutput,
+    NodeRunOutput,
+    NodeRunsOutput,
+    NodeRunsQuery,
+    PathQuery,
+    ResolveInput,
+    StatusOutput,
+)
+from apps.executions.api.starting import ExecutionStartView
+from apps.executions.models import NodeRun
+from apps.executions.queries import Filters
+
+PAGE_PARAMETERS = frozenset({"cursor", "limit"})
+NOT_FOUND = {404: ErrorSerializer}
+MOVED = {200: StatusOutput, 404: ErrorSerializer, 409: ErrorSerializer}
+REFUSED = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
+JSON_VALUE = OpenApiTypes.ANY
+
+
+class ExecutionsView(ExecutionStartView):
+    pagination_class = NewestFirst
+
+    @extend_schema(
+        operation_id="list_executions",
+        tags=["executions"],
+        parameters=[ListQuery],
+        responses={200: ExecutionSummaryOutput(many=True), 422: ErrorSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        """The executions that the caller may see, newest first."""
+        filters = Filters(**ListQuery.read_query(request, besides=PAGE_PARAMETERS))
+        pages = self.pagination_class()
+        rows = pages.paginate_queryset(queries.list_executions(request.user, filters), request)
+        return pages.get_paginated_response(ExecutionSummaryOutput(rows, many=True).data)
+
+
+class ExecutionView(APIView):
+    @extend_schema(operation_id="get_execution", tags=["executions"], responses={200: ExecutionWithNodeRunsOutput, **NOT_FOUND})
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        """One execution with its node runs."""
+        execution = queries.get_execution(request.user, execution_id)
+        page = _node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id))
+        return Response({**ExecutionOutput(execution).data, "node_runs": page["results"], "node_runs_next": page["next"]})
+
+
+class ExecutionOutputView(APIView):
+    @extend_schema(operation_id="get_execution_output", tags=["executions"], responses={200: JSON_VALUE, **NOT_FOUND})
+    def get(self, request: Request, execution_id: UUID) -> HttpResponse:
+        """The output of an execution, however large."""
+        return _json(queries.execution_output(queries.get_execution(request.user, execution_id)))
+
+
+class NodeRunsView(APIView):
+    @extend_schema(
+        operation_id="list_node_runs", tags=["executions"], parameters=[NodeRunsQuery], responses={200: NodeRunsOutput, **NOT_FOUND}
+    )
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        """The node runs of an execution in the order in which they became ready, at most a thousand."""
+        after = NodeRunsQuery.read_query(request)["after"]
+        queries.check_visible(request.user, execution_id)
+        return Response(_node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id, after=after)))
+
+
+class NodeRunView(APIView):
+    @extend_schema(
+        operation_id="get_node_run", tags=["executions"], parameters=[PathQuery], responses={200: NodeRunDetailOutput, **NOT_FOUND}
+    )
+    def get(self, request: Request, execution_id: UUID, key: str) -> Response:
+        """One node run with its input and output."""
+        path = PathQuery.read_query(request)["path"]
+        return Response(NodeRunDetailOutput(queries.get_node_run(request.user, execution_id, key, path)).data)
+
+
+class NodeRunOutputView(APIView):
+    @extend_schema(
+        operation_id="get_node_run_output", tags=["executions"], parameters=[PathQuery], responses={200: JSON_VALUE, **NOT_FOUND}
+    )
+    def get(self, request: Request, execution_id: UUID, key: str) -> HttpResponse:
+        """The output of a node run, however large."""
+        path = PathQuery.read_query(request)["path"]
+        return _json(queries.node_run_output(queries.get_node_run(request.user, execution_id, key, path)))
+
+
+class ResolveView(APIView):
+    @extend_schema(
+        operation_id="resolve_node_run", tags=["executions"], request=ResolveInput, responses={200: NodeRunDetailOutput, **REFUSED}
+    )
+    def post(self, request: Request, execution_id: UUID, key: str) -> Response:
+        """Say what became of an uncertain node run, whose worker died in the middle of its effect."""
+        data = ResolveInput.read_body(request)
+        path = data.pop("path")
+        node_run = queries.get_node_run(request.user, execution_id, key, path)
+        actions.resolve_uncertain(node_run_id=node_run.id, **data)
+        return Response(NodeRunDetailOutput(queries.get_node_run(request.user, execution_id, key, path)).data)
+
+
+class EventsView(APIView):
+    @extend_schema(operation_id="list_events", tags=["executions"], parameters=[EventsQuery], responses={200: EventsOutput, **NOT_FOUND})
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        """The history of an execution, oldest first."""
+        after = EventsQuery.read_query(request)["after"]
+        queries.check_visible(request.user, execution_id)
+        events = list(queries.list_events(request.user, execution_id, after=after))
+        is_full = len(events) == queries.MAX_EVENTS
+        url = reverse("events", args=[execution_id])
+        return Response({"next": f"{url}?after={events[-1].sequence}" if is_full else None, "results": EventOutput(events, many=True).data})
+
+
+class _MoveView(APIView):
+    """Calls one action that moves the execution's status."""
+
+    move: Callable[..., str]
+
+    def _moved(self, request: Request, execution_id: UUID) -> Response:
+        queries.check_visible(request.user, execution_id)
+        return Response({"id": execution_id, "status": type(self).move(execution_id=execution_id)})
+
+
+class CancelView(_MoveView):
+    move = staticmethod(actions.cancel_execution)
+
+    @extend_schema(operation_id="cancel_execution", tags=["executions"], request=None, responses=MOVED)
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        """Ask it to stop. What runs is asked first, and loses its claim after 30 seconds."""
+        return self._moved(request, execution_id)
+
+
+class PauseView(_MoveView):
+    move = staticmethod(actions.pause_execution)
+
+    @extend_schema(operation_id="pause_execution", tags=["executions"], request=None, responses=MOVED)
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        """Let nothing new begin; what runs finishes."""
+        return self._moved(request, execution_id)
+
+
+class ResumeView(_MoveView):
+    move = staticmethod(actions.resume_execution)
+
+    @extend_schema(operation_id="resume_execution", tags=["executions"], request=None, responses=MOVED)
+    def post(self, request: Request, execution_id: UUID) -> Response:
+        """Go on after a pause."""
+        return self._moved(request, execution_id)
+
+
+def _node_runs_page(execution_id: UUID, node_runs: Sequence[NodeRun]) -> dict[str, Any]:
+    rows = list(node_runs)
+    url = reverse("node-runs", args=[execution_id])
+    is_full = len(rows) == queries.MAX_NODE_RUNS
+    return {"next": f"{url}?after={rows[-1].id}" if is_full else None, "results": NodeRunOutput(rows, many=True).data}
+
+
+def _json(text: bytes) -> HttpResponse:
+    return HttpResponse(text, content_type="application/json")

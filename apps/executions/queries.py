@@ -1,0 +1,142 @@
+"""Reads of executions, each for somebody: what `visible_to` hides does not exist. The live view's are in `queries_live`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import Case, F, Func, IntegerField, JSONField, Q, When
+
+from apps.accounts.models import User, Workspace
+from apps.core import object_store
+from apps.core.api.renderers import dumps
+from apps.engine.errors import NotFoundError
+from apps.executions.actions import ExecutionNotFoundError
+from apps.executions.models import Execution, ExecutionEvent, ExecutionQuerySet, NodeRun, NodeRunQuerySet
+
+MAX_NODE_RUNS = 1000  # in one answer
+MAX_EVENTS = 500
+# Outputs over this size are not part of lists: a thousand of 64 KB each would be.
+SHOWN_BYTES = 4096
+_LISTED = ("id", "status", "priority", "trigger", "business_key", "error", "created_at", "started_at", "finished_at", "workflow_id")
+
+
+class NodeRunNotFoundError(NotFoundError):
+    code = "node_run_not_found"
+
+
+class NoOutputError(NotFoundError):
+    """There is no output (yet)."""
+
+    code = "no_output"
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list of executions is narrowed to; None narrows nothing.
+
+    created_after, created_before   UTC-aware; the first included, the second not
+    """
+
+    workflow: UUID | None = None
+    status: str | None = None
+    trigger: str | None = None
+    business_key: str | None = None
+    created_after: Any = None
+    created_before: Any = None
+
+    def as_query(self) -> Q:
+        columns: Mapping[str, Any] = {
+            "workflow_id": self.workflow,
+            "status": self.status,
+            "trigger": self.trigger,
+            "business_key": self.business_key,
+            "created_at__gte": self.created_after,
+            "created_at__lt": self.created_before,
+        }
+        return Q(**{name: value for name, value in columns.items() if value is not None})
+
+
+class _StoredSize(Func):
+    """Bytes that PostgreSQL keeps of a value; asking for it does not read the value."""
+
+    function = "pg_column_size"
+    output_field = IntegerField()
+
+
+def list_executions(user: User, filters: Filters) -> ExecutionQuerySet:
+    """Executions with `workflow_name` and `version_number`, without input and output."""
+    found = Execution.objects.visible_to(user).filter(filters.as_query())
+    if not user.is_superuser:
+        # Named outright, so that PostgreSQL walks the index of the workspace from its new end, and sorts nothing.
+        found = found.filter(workspace_id__in=list(Workspace.objects.visible_to(user).values_list("id", flat=True)))
+    return found.only(*_LISTED, "version_id").annotate(workflow_name=F("workflow__name"), version_number=F("version__number"))
+
+
+def check_visible(user: User, execution_id: UUID) -> None:
+    """Raise ExecutionNotFoundError unless it exists and `user` may see it."""
+    if not Execution.objects.visible_to(user).filter(pk=execution_id).exists():
+        raise _not_found(execution_id)
+
+
+def get_execution(user: User, execution_id: UUID) -> Execution:
+    """One execution with `workflow_name` and `version_number`. Raises ExecutionNotFoundError."""
+    found = Execution.objects.visible_to(user).filter(pk=execution_id)
+    execution = found.annotate(workflow_name=F("workflow__name"), version_number=F("version__number")).first()
+    if execution is None:
+        raise _not_found(execution_id)
+    return execution
+
+
+def get_result(execution_id: UUID) -> dict[str, Any]:
+    """Status and result of an execution that the caller has just started."""
+    return dict(Execution.objects.values("status", "output", "output_ref", "error", "finished_at").get(pk=execution_id))
+
+
+def list_node_runs(user: User, execution_id: UUID, *, after: int = 0, limit: int = MAX_NODE_RUNS) -> Sequence[NodeRun]:
+    """Node runs in the order in which they became ready, from the one after id `after`.
+
+    Each has `shown_output`, its output where that is small, and `output_bytes`, None without an output in the row.
+    """
+    found = _node_runs(user, execution_id).filter(id__gt=after).annotate(output_bytes=_StoredSize("output"))
+    small = Case(When(output_bytes__lte=SHOWN_BYTES, then=F("output")), default=None, output_field=JSONField())
+    return found.defer("input", "output", "deferred").annotate(shown_output=small).order_by("id")[:limit]
+
+
+def get_node_run(user: User, execution_id: UUID, key: str, path: str = "") -> NodeRun:
+    """One node run with its input and output. Raises NodeRunNotFoundError."""
+    node_run = _node_runs(user, execution_id).filter(key=key, path=path).first()
+    if node_run is None:
+        raise NodeRunNotFoundError(f"Execution {execution_id} has no run of node '{key}' (yet), or you may not see it.", key=key, path=path)
+    return node_run
+
+
+def node_run_output(node_run: NodeRun) -> bytes:
+    """The output as JSON text, wherever it is kept. Raises NoOutputError."""
+    return _output(node_run, f"Node '{node_run.key}'")
+
+
+def execution_output(execution: Execution) -> bytes:
+    """The output as JSON text, wherever it is kept. Raises NoOutputError."""
+    return _output(execution, "The execution")
+
+
+def list_events(user: User, execution_id: UUID, *, after: int = 0) -> Sequence[ExecutionEvent]:
+    """The history from the event after number `after`, oldest first, at most MAX_EVENTS."""
+    return ExecutionEvent.objects.visible_to(user).filter(execution_id=execution_id, sequence__gt=after).order_by("sequence")[:MAX_EVENTS]
+
+
+def _node_runs(user: User, execution_id: UUID) -> NodeRunQuerySet:
+    return NodeRun.objects.visible_to(user).filter(execution_id=execution_id)
+
+
+def _output(row: NodeRun | Execution, what: str) -> bytes:
+    if row.output_ref is not None:
+        return object_store.get(row.output_ref)
+    if row.output is None and row.status != "success":
+        raise NoOutputError(f"{what} is {row.status} and has no output.", status=row.status)
+    return dumps(row.output)
+
+
+def _not_found(execution_id: UUID) -> ExecutionNotFoundError:
+    return ExecutionNotFoundError(f"There is no execution {execution_id} that you may see.")
