@@ -119,6 +119,7 @@ class NodeType(Generic[ConfigT]):
 
     name      `category.verb`, stable for ever; a changed meaning is a new `version`
     brief     True when it always returns within milliseconds, so that several may share one message
+    verbatim         config fields whose text is taken as it is: no `${…}` in it is resolved
     reads_upstream   True when `run` needs `context.upstream`
     """
 
@@ -131,6 +132,7 @@ class NodeType(Generic[ConfigT]):
     queue: ClassVar[str] = "default"
     brief: ClassVar[bool] = False
     reads_upstream: ClassVar[bool] = False
+    verbatim: ClassVar[frozenset[str]] = frozenset()
     Config: ClassVar[type[NodeConfig]]
 
     def ports(self, config: Mapping[str, Any]) -> Ports:

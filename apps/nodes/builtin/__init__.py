@@ -1,6 +1,7 @@
 """The node types that come with StructForge; importing them registers them."""
 
 from apps.nodes.builtin import (  # noqa: F401
+    code_python,
     control_delay,
     control_fail,
     control_if,
