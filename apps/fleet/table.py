@@ -62,7 +62,7 @@ class Table:
         return Process(
             WEB,
             self.forker.starter(WEB, lambda: roles.serve_web(host, port)),
-            is_ready=lambda: answers(port, "/health"),
+            is_ready=lambda: answers(port, "/health/ready"),
             stop_seconds=2 * roles.GRACEFUL_SECONDS,
         )
 

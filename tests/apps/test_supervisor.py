@@ -83,7 +83,7 @@ def test_a_stage_waits_until_the_one_before_is_ready(supervise: Callable[[str], 
     os.kill(supervised.process.pid, signal.SIGTERM)
     lines = supervised.rest()
     assert supervised.process.wait(20) == 0
-    assert lines.index("last  | stopping") < lines.index("late  | stopping"), "the lower rank is stopped first"
+    assert lines.index("last | stopping") < lines.index("late | stopping"), "the lower rank is stopped first"
 
 
 def test_a_killed_process_starts_again_later_and_later(supervise: Callable[[str], Supervised], tmp_path: Path):
