@@ -76,7 +76,7 @@ def _round(workflow: Workflow, watch: Stopwatch) -> None:
         with watch.part("settle"):
             result = protocol.settle(execution_id=execution_id, settlements=[document])
         if ready := protocol.ready_in(result, execution_id=execution_id, version_id=version.id):
-            watch.timed("send one message", lambda: send(ready))  # noqa: B023  # called at once
+            watch.timed("send one message", lambda: send(ready))  # called at once
 
 
 def _claim(execution_id: UUID, key: str) -> protocol.Claim:

@@ -1,5 +1,6 @@
 """The measured workflows, as definition documents."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ PURE, IDEMPOTENT, EXTERNAL = "bench.pure", "bench.idempotent", "bench.external"
 def chain(function: str, links: int) -> JSON:
     """`links` steps in a row."""
     keys = [f"s{number}" for number in range(1, links + 1)]
-    return definition(f"{links} in a row, {function}", [step(key, function) for key in keys], zip(keys, keys[1:], strict=False))
+    return definition(f"{links} in a row, {function}", [step(key, function) for key in keys], itertools.pairwise(keys))
 
 
 def fan(function: str, width: int) -> JSON:

@@ -53,7 +53,7 @@ class Submitter:
             while self.started < self.count or self.goes_on():
                 size = min(BATCH, self.count - self.started) if self.started < self.count else BATCH
                 self._start(list(islice(numbers, size)))
-        except BaseException as error:  # noqa: BLE001  # handed to whoever asks `is_done`
+        except BaseException as error:  # handed to whoever asks `is_done`
             self.error = error
 
     def _start(self, numbers: Sequence[int]) -> None:

@@ -1,10 +1,12 @@
 """Plays scenarios one after the other, each in a process of its own, and keeps a record of the lines."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,22 @@ SET_UP_SECONDS = 120.0
 
 def play(scenario: Scenario, *, profile: str, calm_seconds: float | None = None, executions: int | None = None) -> dict[str, Any]:
     """Run one scenario; its line. A run that broke off or took too long counts as failed, with a line that says so."""
+    with _alone():
+        line = _play(scenario, profile=profile, calm_seconds=calm_seconds, executions=executions)
+    _record(line)
+    return line
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One scenario at a time on this machine: two would measure each other."""
+    RECORD.parent.mkdir(parents=True, exist_ok=True)
+    with (RECORD.parent / "chaos.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _play(scenario: Scenario, *, profile: str, calm_seconds: float | None, executions: int | None) -> dict[str, Any]:
     command = ["-m", "tests.chaos.run", scenario.name, "--profile", profile]
     command += ["--calm-seconds", str(calm_seconds)] if calm_seconds else []
     command += ["--executions", str(executions)] if executions else []
@@ -26,14 +44,8 @@ def play(scenario: Scenario, *, profile: str, calm_seconds: float | None = None,
     except subprocess.TimeoutExpired:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate()
-    line = _last_line(output) or {
-        "scenario": scenario.name,
-        "profile": profile,
-        "verdict": "fail",
-        "failures": [f"broke off with code {process.returncode}"],
-    }
-    _record(line)
-    return line
+    broken_off = f"broke off with code {process.returncode}"
+    return _last_line(output) or {"scenario": scenario.name, "profile": profile, "verdict": "fail", "failures": [broken_off]}
 
 
 def play_all(scenarios: Sequence[Scenario], *, profile: str, executions: int | None = None) -> list[dict[str, Any]]:
@@ -58,6 +70,5 @@ def _last_line(output: str) -> dict[str, Any] | None:
 
 
 def _record(line: dict[str, Any]) -> None:
-    RECORD.parent.mkdir(parents=True, exist_ok=True)
     with RECORD.open("a") as file:
         file.write(json.dumps(line) + "\n")

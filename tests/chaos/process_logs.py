@@ -6,6 +6,7 @@ from pathlib import Path
 
 TRACEBACK = "Traceback (most recent call last):"
 CHAINED = ("The above exception was", "During handling of the above exception")
+RECORD = re.compile(r"\[\d{4}-|\d\d:\d\d:\d\d ")
 LOUD = re.compile(r"\b(ERROR|CRITICAL)\b")
 EXCEPTION = re.compile(r"^[A-Za-z_][\w.]*(Error|Exception|Exit|Interrupt|Shutdown|Timeout|Failure|Canceled|[A-Z]\w+)(:|$|\()")
 DEADLOCK = re.compile(r"deadlock detected", re.IGNORECASE)
@@ -16,7 +17,8 @@ UNHANDLED = re.compile(r"raised unexpected")
 LOST_CHILD = r"WorkerLostError|Process '.*' pid:\d+ exited with|Timed out waiting for UP message|Worker shutdown requested"
 REDIS_AWAY = (
     r"redis\.exceptions\.(ConnectionError|TimeoutError|BusyLoadingError)|kombu\.exceptions\.OperationalError|Cannot connect to redis|"
-    r"Connection to broker lost|ConnectionRefusedError|ConnectionResetError|BrokenPipeError|Connection closed by server|Error 111"
+    r"Connection to broker lost|ConnectionRefusedError|ConnectionResetError|BrokenPipeError|"
+    r"Couldn't ack .*ConnectionError|Connection closed by server|Error 111"
 )
 POSTGRES_AWAY = (
     r"OperationalError|AdminShutdown|CannotConnectNow|CrashShutdown|InterfaceError|PoolTimeout|connection to server|"
@@ -89,7 +91,7 @@ def _accusations(path: Path) -> Iterator[str]:
             pending = None
         elif in_traceback and EXCEPTION.match(line):
             in_traceback, pending = False, line
-        elif line.startswith("[") or LOUD.search(line):
+        elif RECORD.match(line) or LOUD.search(line):
             if pending is not None:
                 yield pending
             pending, in_traceback = None, False

@@ -51,7 +51,7 @@ class Process:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=signal_when_parent_dies(signal.SIGKILL),
+                preexec_fn=signal_when_parent_dies(signal.SIGKILL),  # noqa: PLW1509  # it only asks the kernel
             )
 
     @property

@@ -65,7 +65,7 @@ class Result:
         if self.calm_seconds:
             beyond = self.seconds - SLACK_SECONDS[self.profile]
             measured.append(("time in times of the calm run", beyond / self.calm_seconds, limits.times_calm))
-            added = (self.seconds - self.calm_seconds) / max(1, len(self.faults))
+            added = (beyond - self.calm_seconds) / max(1, len(self.faults))
             measured.append(("seconds added by each fault", added, limits.added_seconds))
         found = [f"{what}: {value:.4g}, more than {limit:g}" for what, value, limit in measured if _is_over(value, limit)]
         if self.faults_left:

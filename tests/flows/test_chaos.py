@@ -1,5 +1,7 @@
 """The short profile of the catalogue of faults: real workers, real servers, 200 executions each. `make chaos` runs it at full size."""
 
+import fcntl
+import json
 from typing import Any
 
 import pytest
@@ -7,15 +9,21 @@ import pytest
 from tests.chaos.playing import play
 from tests.chaos.scenarios import CALM, CI, Scenario, of_profile
 
-pytestmark = [pytest.mark.chaos, pytest.mark.xdist_group("chaos"), pytest.mark.timeout(300)]
+# A scenario waits for those that other test processes play.
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 FAULTY = [scenario for scenario in of_profile(CI) if scenario is not CALM]
 
 
 @pytest.fixture(scope="module")
-def calm() -> dict[str, Any]:
-    """The run without faults, by whose time the others are measured."""
-    return play(CALM, profile=CI)
+def calm(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> dict[str, Any]:
+    """The run without faults, by whose time the others are measured; played once for all test processes."""
+    kept = tmp_path_factory.getbasetemp().parent / f"calm-{testrun_uid}.json"
+    with kept.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_text(json.dumps(play(CALM, profile=CI)))
+    return json.loads(kept.read_text())  # type: ignore[no-any-return]
 
 
 def test_without_faults_every_node_runs_exactly_once(calm: dict[str, Any]) -> None:
