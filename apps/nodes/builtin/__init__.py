@@ -8,6 +8,7 @@ from apps.nodes.builtin import (  # noqa: F401
     control_merge,
     control_switch,
     data_set,
+    data_transform,
     function,
     http_request,
     trigger_manual,

@@ -1,0 +1,58 @@
+"""Outputs that are too large for a row, kept under the hash of their content: a folder by default, or S3 and its like."""
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+import obstore
+from django.conf import settings
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from apps.engine.errors import NotFoundError, StructForgeError
+
+_REFERENCE = re.compile(r"[0-9A-Za-z-]{1,64}/[0-9a-f]{64}")
+
+
+class ObjectMissingError(NotFoundError):
+    code = "object_missing"
+
+
+class ObjectDamagedError(StructForgeError):
+    """What is stored is not what was stored."""
+
+    code = "object_damaged"
+
+
+def put(workspace_id: object, data: bytes) -> str:
+    """Store bytes and return their reference, `<workspace>/<SHA-256>`. Storing the same bytes again changes nothing."""
+    reference = f"{workspace_id}/{hashlib.sha256(data).hexdigest()}"
+    if _REFERENCE.fullmatch(reference) is None:
+        raise ValueError(f"Expected the id of a workspace, found {workspace_id!r}.")
+    # The store writes beside the place and renames, so that nobody reads a half-written object.
+    obstore.put(_store(settings.OBJECT_STORE_URL), reference, data)
+    return reference
+
+
+def get(reference: str) -> bytes:
+    """Read stored bytes. Raises ObjectMissingError, or ObjectDamagedError when their checksum is wrong."""
+    if _REFERENCE.fullmatch(reference) is None:
+        raise ObjectMissingError(f"'{reference}' is no reference to a stored object.", reference=reference)
+    try:
+        data = bytes(obstore.get(_store(settings.OBJECT_STORE_URL), reference).bytes())
+    except FileNotFoundError as error:
+        raise ObjectMissingError(
+            f"The stored object '{reference}' is missing; was the store moved or emptied?", reference=reference
+        ) from error
+    if hashlib.sha256(data).hexdigest() != reference.rpartition("/")[2]:
+        raise ObjectDamagedError(f"The stored object '{reference}' is damaged: its checksum is wrong.", reference=reference)
+    return data
+
+
+@cache
+def _store(url: str) -> ObjectStore:
+    if url.startswith("file://"):
+        folder = Path(url.removeprefix("file://"))
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return LocalStore(folder)
+    return from_url(url)
