@@ -3,11 +3,11 @@
 from importlib import import_module
 from typing import Any
 
+from allauth.headless.tokens.strategies.jwt import internal
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from rest_framework.test import APIClient
 
-from allauth.headless.tokens.strategies.jwt import internal
 from apps.accounts.models import User
 from apps.accounts.tokens import TokenStrategy
 

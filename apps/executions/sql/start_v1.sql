@@ -11,8 +11,8 @@ create function start_v1(
 ) returns table (execution_id uuid, is_new boolean) language plpgsql as $$
 declare
     v_now timestamptz := clock_timestamp();
+    v_made uuid[];
 begin
-    return query
     with wanted as (
         select s.* from rows from (jsonb_to_recordset(p_starts)
             as (id uuid, input jsonb, variables jsonb, business_key text, idempotency_key text)) with ordinality
@@ -39,11 +39,15 @@ begin
                   from jsonb_array_elements(p_entries) n)
           from made m
     )
-    select coalesce(m.id, twin.id, earlier.id), m.id is not null
-      from wanted w
-      left join made m on m.id = w.id
-      left join made twin on m.id is null and twin.idempotency_key = w.idempotency_key
-      left join execution earlier on m.id is null and earlier.workflow_id = p_workflow and earlier.idempotency_key = w.idempotency_key
+    select array_agg(m.id) into v_made from made m;
+
+    -- A statement of its own: where the insert had to wait for another transaction with the same key, only a new one sees what that made.
+    return query
+    select coalesce(mine.id, earlier.id), mine.id is not null
+      from rows from (jsonb_to_recordset(p_starts) as (id uuid, idempotency_key text)) with ordinality
+           as w(id, idempotency_key, ordinality)
+      left join unnest(v_made) as mine(id) on mine.id = w.id
+      left join execution earlier on mine.id is null and earlier.workflow_id = p_workflow and earlier.idempotency_key = w.idempotency_key
      order by w.ordinality;
 end $$;
 
