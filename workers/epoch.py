@@ -1,6 +1,5 @@
 """Whether Redis still is the Redis that the queued messages were sent to."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
@@ -11,7 +10,7 @@ from apps.executions.connection import fetch
 from apps.executions.protocol import DUE_SECONDS
 
 KEY = "structforge:epoch"
-BATCH = int(os.environ.get("ENGINE_EPOCH_BATCH", "5000"))
+BATCH = 500
 
 _STORED = "select value from engine_state where name = 'epoch'"
 _STORE = """
@@ -22,7 +21,7 @@ returning value
 _QUEUED = """
 with queued as materialized (
     select n.id, e.priority, e.version_id from node_run n join execution e on e.id = n.execution_id
-     where n.status = 'queued' and n.id > %(after)s and e.status = 'running'
+     where n.status = 'queued' and n.queued_at <= %(until)s and n.id > %(after)s and e.status = 'running'
      order by n.id limit %(limit)s
 )
 update node_run n set due_at = clock_timestamp() + make_interval(secs => %(due)s) from queued q where n.id = q.id and n.status = 'queued'
@@ -36,6 +35,7 @@ class Epoch:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._after = 0
+        self._until: Any = None
 
     def has_changed(self) -> bool:
         """Whether Redis lost its memory; a new epoch is then set, and `next_batch` begins anew."""
@@ -49,12 +49,13 @@ class Epoch:
             return False  # another sweeper has seen it too, and sends
         # Before anything is sent again: a second loss while sending must show.
         self._redis.set(KEY, fresh)
-        self._after = 0
+        # What is queued from now on is sent to the new Redis anyway.
+        self._after, self._until = 0, fetch("select clock_timestamp() as now", {})[0]["now"]
         return True
 
     def next_batch(self) -> Sequence[Mapping[str, Any]]:
         """The next node runs that are queued; empty at the end."""
-        rows = fetch(_QUEUED, {"after": self._after, "limit": BATCH, "due": DUE_SECONDS})
+        rows = fetch(_QUEUED, {"after": self._after, "until": self._until, "limit": BATCH, "due": DUE_SECONDS})
         if rows:
             self._after = max(row["id"] for row in rows)
         return rows

@@ -38,6 +38,8 @@ select extract(epoch from clock_timestamp())::float8 as now,
        pg_postmaster_start_time()::text || coalesce(inet_server_addr()::text, '') as server
 """
 DUE = f"{DUE_SECONDS} s"
+# A message is taken within milliseconds once its queue is empty; what is still queued after this has lost its message.
+STRANDED_AGE = "3 s"
 
 
 @dataclass(slots=True)
@@ -83,6 +85,7 @@ class Sweeper:
         self.sweeps: dict[Callable[[], object], float] = {
             self.observe_database: 1.0,
             self.wake: 0.5,
+            self.send_stranded: 1.0,
             self.send_overdue: 0.5,
             self.rescue_dead: 1.0,
             self.rescue: 1.0,
@@ -103,6 +106,15 @@ class Sweeper:
         for execution_id, changes in _changes(rows, status="queued").items():
             announce_hint(execution_id, changes)
         return len(rows)
+
+    def send_stranded(self) -> int:
+        """Make due what waits for a fleet whose message queue is empty: nothing is on its way there any more."""
+        lost = 0
+        for row in fetch("select * from stranded_queues_v1(%(limit)s, %(age)s::interval)", {"limit": BATCH, "age": STRANDED_AGE}):
+            if self._length(queue_name(row["queue"], row["priority"])) == 0:
+                statement = "select sweep_stranded_v1(%(queue)s, %(priority)s, %(limit)s, %(age)s::interval) as lost"
+                lost += fetch(statement, {**row, "limit": BATCH, "age": STRANDED_AGE})[0]["lost"]
+        return lost
 
     def send_overdue(self) -> int:
         """Send again what nobody claimed in time, unless its queue is so long that nothing need be lost."""
@@ -153,6 +165,7 @@ class Sweeper:
         while rows := self._epoch.next_batch():
             self._send(rows)
             sent += len(rows)
+            self.observe_database()  # sending takes its time, which is no silence of the database
         return sent
 
     def stop_cancelling(self) -> int:

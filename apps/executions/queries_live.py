@@ -47,13 +47,15 @@ def find_snapshot(user: User, execution_id: str) -> dict[str, Any] | None:
             sequence=F("event_seq"),
             workflow_name=F("workflow__name"),
             version_number=F("version__number"),
-            node_runs=ArraySubquery(node_runs.values(json=JSONObject(**{name: name for name in NODE_RUN_FIELDS}))),
+            runs=ArraySubquery(node_runs.values(json=JSONObject(**{name: name for name in NODE_RUN_FIELDS}))),
         )
         .first()
     )
     if row is None:
         return None
-    return {"type": "execution.snapshot", "execution_id": execution_id, "version": row.pop("version_number"), **row}
+    # Names that the model has already cannot be given to annotations.
+    version, node_runs = row.pop("version_number"), row.pop("runs")
+    return {"type": "execution.snapshot", "execution_id": execution_id, "version": version, **row, "node_runs": node_runs}
 
 
 def find_sequence(user: User, execution_id: str) -> int | None:

@@ -193,6 +193,18 @@ def test_what_nobody_claimed_in_time_is_sent_again_and_less_and_less_often(sweep
     assert sent == ["start", "work", "work"]
 
 
+def test_what_waits_for_an_empty_queue_is_sent_again_within_seconds(sweeper, sent):
+    execution_id = begin()
+    sent.clear()
+    assert sweeper.send_stranded() == 0, "its message may be on its way"
+
+    fetch("update node_run set queued_at = queued_at - interval '4 s' where execution_id = %(e)s returning key", {"e": execution_id})
+
+    assert sweeper.send_stranded() == 1
+    assert sweeper.send_overdue() == 1
+    assert sent == ["work"]
+
+
 def test_everything_queued_is_sent_again_when_redis_lost_its_memory(sweeper, sent, redis):
     sweeper.check_epoch()
     assert sweeper.check_epoch() == 0

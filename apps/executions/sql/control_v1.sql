@@ -63,7 +63,7 @@ begin
      where e.id = p_execution returning e.* into v_row;
     if not p_pause then
         with due as (
-            update node_run n set due_at = v_now + p_due where n.execution_id = p_execution and n.status = 'queued'
+            update node_run n set queued_at = v_now, due_at = v_now + p_due, sends = 0 where n.execution_id = p_execution and n.status = 'queued'
             returning n.key, n.path, n.queue
         )
         select coalesce(jsonb_agg(to_jsonb(d)), '[]') into v_ready from due d;
@@ -81,7 +81,8 @@ returns jsonb language sql as $$
         select e.id, e.priority, e.version_id from execution e where e.id = p_execution for no key update
     ), woken as (
         update node_run n
-           set status = 'queued', revision = n.revision + 1, wake_at = null, waits_for = null, due_at = clock_timestamp() + p_due,
+           set status = 'queued', revision = n.revision + 1, wake_at = null, waits_for = null, queued_at = clock_timestamp(),
+               due_at = clock_timestamp() + p_due, sends = 0,
                deferred = n.deferred || jsonb_build_object('signal', p_payload)
           from locked
          where n.execution_id = locked.id and n.key = p_key and n.path = p_path and n.status = 'waiting' and n.waits_for = p_signal
@@ -101,7 +102,8 @@ begin
     perform 1 from execution e where e.id = v_execution for no key update;
     update node_run n
        set status = case when p_rerun then 'queued' else 'running' end, revision = n.revision + 1,
-           due_at = case when p_rerun then clock_timestamp() + p_due end, effect_started_at = null,
+           queued_at = case when p_rerun then clock_timestamp() else n.queued_at end,
+           due_at = case when p_rerun then clock_timestamp() + p_due end, sends = 0, effect_started_at = null,
            attempt = n.attempt + p_rerun::int,
            claim_token = case when p_rerun then null else p_token end,
            lease_until = case when p_rerun then null else clock_timestamp() + interval '30 s' end

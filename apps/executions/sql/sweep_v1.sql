@@ -14,6 +14,27 @@ returns table (execution_id uuid, key text, path text, queue text, priority text
     returning n.execution_id, n.key, n.path, n.queue, o.priority, o.version_id
 $$;
 
+-- Fleets whose oldest queued node runs have been queued for longer than p_age, by their message queue.
+create function stranded_queues_v1(p_limit int, p_age interval) returns table (queue text, priority text) language sql as $$
+    select distinct o.queue, o.priority from (
+        select n.queue, e.priority from node_run n join execution e on e.id = n.execution_id
+         where n.status = 'queued' and n.sends = 0 and n.queued_at < clock_timestamp() - p_age and e.status = 'running'
+         order by n.due_at limit p_limit) o
+$$;
+
+-- Make due at once what has been queued for longer than p_age for a fleet whose message queue is empty: its messages are lost.
+create function sweep_stranded_v1(p_queue text, p_priority text, p_limit int, p_age interval) returns int language sql as $$
+    with stranded as materialized (
+        select n.id from node_run n join execution e on e.id = n.execution_id
+         where n.status = 'queued' and n.sends = 0 and n.queue = p_queue and n.queued_at < clock_timestamp() - p_age
+           and e.status = 'running' and e.priority = p_priority
+         order by n.due_at limit p_limit for update of n skip locked
+    ), due as (
+        update node_run n set due_at = clock_timestamp() from stranded s where n.id = s.id returning 1
+    )
+    select count(*)::int from due
+$$;
+
 -- Timers that went off: back-off of a retry, delay of a deferred node.
 create function sweep_wake_v1(p_limit int, p_due interval)
 returns table (execution_id uuid, key text, path text, queue text, priority text, version_id uuid, attempt int, revision int) language sql as $$
@@ -24,7 +45,7 @@ returns table (execution_id uuid, key text, path text, queue text, priority text
     )
     update node_run n
        set status = 'queued', revision = n.revision + 1, attempt = n.attempt + (n.status = 'retrying')::int, wake_at = null,
-           waits_for = null, due_at = clock_timestamp() + p_due, sends = 0
+           waits_for = null, queued_at = clock_timestamp(), due_at = clock_timestamp() + p_due, sends = 0
       from awake a where n.id = a.id
     returning n.execution_id, n.key, n.path, n.queue, a.priority, a.version_id, n.attempt, n.revision
 $$;
@@ -49,6 +70,7 @@ returns table (execution_id uuid, workspace_id uuid, key text, path text, queue 
            attempt = n.attempt + (l.verdict = 'queued')::int,
            claim_token = case when l.verdict = 'running' then p_token end,
            lease_until = case when l.verdict = 'running' then clock_timestamp() + interval '30 s' end,
+           queued_at = case when l.verdict = 'queued' then clock_timestamp() else n.queued_at end,
            due_at = case when l.verdict = 'queued' then clock_timestamp() + p_due end,
            sends = 0
       from lapsed l where n.id = l.id
