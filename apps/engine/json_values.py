@@ -8,7 +8,6 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from itertools import chain
 from typing import Any
 
 import orjson
@@ -20,6 +19,7 @@ MAX_DEPTH = 64
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 # Types that would be written as texts are refused: what a node returns is what its readers get.
 _AS_THEY_ARE = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_INDENT = b"  "
 _MANY_DIGITS = re.compile(rb"[0-9]{19}")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -42,14 +42,10 @@ class JsonTooLargeError(InvalidJsonError):
 
 def clean_json(value: object) -> Any:
     """Return a plain copy of a JSON value; tuples become arrays. Raises InvalidJsonError."""
-    try:
-        text = orjson.dumps(value, option=_AS_THEY_ARE)
-    except (orjson.JSONEncodeError, RecursionError) as error:
-        _find_fault(value, (), MAX_DEPTH)
-        raise InvalidJsonError(f"Expected a JSON value: {error}.") from error
-    copy = orjson.loads(text)
+    pretty = _pretty(value)
+    copy = orjson.loads(pretty)
     # orjson writes NaN as null and a UUID as text: a copy that differs shows it, as it shows a harmless tuple.
-    if copy != value or b"\\u0000" in text or not _is_within(copy, text, MAX_DEPTH):
+    if copy != value or b"\\u0000" in pretty or _may_be_deep(pretty, MAX_DEPTH):
         _find_fault(value, (), MAX_DEPTH)
     return copy
 
@@ -71,9 +67,10 @@ def loads(raw: bytes, *, max_bytes: int, max_depth: int = MAX_DEPTH) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise _syntax_error(raw, error) from error
-    if not _is_within(value, raw, max_depth):
+    pretty = _pretty(value)
+    if _may_be_deep(pretty, max_depth):
         _find_fault(value, (), max_depth)
-    if _MANY_DIGITS.search(raw) or b"\\u0000" in raw or _may_repeat_keys(raw, value):
+    if _MANY_DIGITS.search(raw) or b"\\u0000" in raw or _may_repeat_keys(raw, pretty):
         # int(text[:25]) of a number of a million digits is still beyond 64 bit, and cheap.
         value = json.loads(raw, object_pairs_hook=_unique, parse_int=lambda text: int(text[:25]))
         _find_fault(value, (), max_depth)
@@ -92,21 +89,23 @@ def _syntax_error(raw: bytes, error: orjson.JSONDecodeError) -> InvalidJsonError
     return InvalidJsonError(f"Not JSON: {error.msg} (line {error.lineno}, column {error.colno}).", line=error.lineno, column=error.colno)
 
 
-def _is_within(value: Any, text: bytes, max_depth: int) -> bool:
-    if text.count(b"[") + text.count(b"{") <= max_depth:
-        return True
-    level: list[Any] = [value]
-    for _ in range(max_depth):
-        inner = chain.from_iterable(each.values() if type(each) is dict else each for each in level)
-        level = [each for each in inner if type(each) is dict or type(each) is list]
-        if not level:
-            return True
-    return False
+def _pretty(value: object) -> bytes:
+    """The value as indented JSON text. Raises InvalidJsonError where orjson cannot write it."""
+    try:
+        return orjson.dumps(value, option=_AS_THEY_ARE | orjson.OPT_INDENT_2)
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        _find_fault(value, (), MAX_DEPTH)
+        raise InvalidJsonError(f"Expected a JSON value: {error}.") from error
 
 
-def _may_repeat_keys(raw: bytes, value: object) -> bool:
+def _may_be_deep(pretty: bytes, max_depth: int) -> bool:
+    """Whether indented JSON text has a line that lies this deep; a line begins only outside of texts."""
+    return b"\n" + _INDENT * max_depth in pretty
+
+
+def _may_repeat_keys(raw: bytes, pretty: bytes) -> bool:
     # A repeated key is dropped by the parser, and a colon with it.
-    return raw.count(b":") != orjson.dumps(value).count(b":")
+    return raw.count(b":") != pretty.count(b":")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What is known to be wrong with a definition before it runs."""
 
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -324,7 +325,7 @@ def test_a_wide_and_dense_graph_is_validated():
     #  100 layers of 20 nodes, each node with edges to all of the next layer; the last reads the first
     layers = [[f"n{layer}_{place}" for place in range(20)] for layer in range(100)]
     nodes = [key for layer in layers for key in layer]
-    edges = [f"{source} -> {target}" for near, far in zip(layers, layers[1:], strict=False) for source in near for target in far]
+    edges = [f"{source} -> {target}" for near, far in pairwise(layers) for source in near for target in far]
     data = document([*nodes, reads("last", "${nodes.n0_0.x}")], *edges, *(f"{key} -> last" for key in layers[-1]))
 
     assert validate(data, CATALOG).warnings == ()

@@ -28,6 +28,7 @@ class Compiled:
     """An expression that compiles.
 
     leaves         what is looked up before it is evaluated
+    numbers        {variable: number} of the numbers in the text
     nodes          keys of the nodes that it reads
     tested_nodes   those of them whose output it asks for before it reads it, by `has` or `.?`
     program        None for a mere reference, which needs no CEL: its value is handed on as it is, however large
@@ -37,6 +38,7 @@ class Compiled:
     text: str
     tree: Expression
     leaves: tuple[Leaf, ...]
+    numbers: dict[str, float]
     nodes: frozenset[str]
     tested_nodes: frozenset[str]
     program: cel.Expression | None
@@ -57,7 +59,7 @@ class Compiled:
         return value
 
     def _computed(self, program: cel.Expression, scope: Scope) -> Any:
-        values: dict[str, object] = {}
+        values: dict[str, object] = dict(self.numbers)
         weights: dict[Leaf, Weight] = {}
         for number, leaf in enumerate(self.leaves):
             value = has_path(leaf.path, scope) if leaf.is_test else read_path(leaf.path, scope, _MISSING)
@@ -83,6 +85,7 @@ def compile_expression(text: str, names: Names) -> Compiled:
         text,
         tree,
         emitted.leaves,
+        emitted.numbers,
         nodes=_keys(emitted.leaves),
         tested_nodes=_keys(leaf for leaf in emitted.leaves if leaf.is_test),
         program=None if isinstance(tree, Path) else compile_program(emitted, text),

@@ -1,7 +1,7 @@
 """From syntax tree to the CEL text that is compiled.
 
-What is known before anything runs becomes a variable: nodes.check.total > 1000 is written v0 > 1000.0. So one CEL environment serves
-every definition, expressions of one shape share one program, and only what is named is handed over.
+What is known before anything runs becomes a variable: nodes.check.total > 1000 is written v0 > n0. So one CEL environment serves every
+definition, expressions of one shape share one program, and only what is named is handed over.
 """
 
 from bisect import bisect_right
@@ -30,6 +30,8 @@ from apps.engine.expressions.syntax import (
 )
 
 MAX_LEAVES = 64
+# Further numbers are written out.
+MAX_NUMBERS = 16
 # How tightly an operator binds; a looser one inside a tighter one is put in brackets.
 _CONDITIONAL, _OR, _AND, _RELATION, _SUM, _PRODUCT, _UNARY, _MEMBER = range(8)
 _LEVELS = {"||": _OR, "&&": _AND, "+": _SUM, "-": _SUM, "*": _PRODUCT}
@@ -52,11 +54,13 @@ class Emitted:
     """CEL text.
 
     leaves    by the number in their variable: v0, v1, …
+    numbers   {variable: number}, of the variables n0, n1, …
     origins   [(offset in `text`, offset in the expression)], rising
     """
 
     text: str
     leaves: tuple[Leaf, ...]
+    numbers: dict[str, float]
     origins: list[tuple[int, int]] = field(compare=False)
 
     def origin(self, offset: int) -> int:
@@ -69,13 +73,14 @@ def emit(tree: Expression) -> Emitted:
     """Write a tree as CEL. Raises ExpressionError when it names too many values."""
     emitter = _Emitter()
     emitter.write(tree)
-    return Emitted("".join(emitter.pieces), tuple(emitter.leaves), emitter.origins)
+    return Emitted("".join(emitter.pieces), tuple(emitter.leaves), emitter.numbers, emitter.origins)
 
 
 class _Emitter:
     def __init__(self) -> None:
         self.pieces: list[str] = []
         self.leaves: dict[Leaf, int] = {}
+        self.numbers: dict[str, float] = {}
         self.origins: list[tuple[int, int]] = []
         self._locals: list[str] = []
         self._length = 0
@@ -94,6 +99,9 @@ class _Emitter:
 
     def _plain(self, tree: Expression) -> None:
         match tree:
+            case Literal(value=float() as number) if len(self.numbers) < MAX_NUMBERS:
+                self.numbers[f"n{len(self.numbers)}"] = number
+                self.put(f"n{len(self.numbers) - 1}")
             case Literal():
                 self.put(_literal(tree.value))
             case Path():

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from apps.engine.expressions.errors import ExpressionError
 
@@ -17,12 +17,11 @@ class Kind(StrEnum):
     END = "end"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """One token.
 
-    value   of a number, text or bytes: what it stands for
     at      characters before it
+    value   of a number, text or bytes: what it stands for
     """
 
     kind: Kind

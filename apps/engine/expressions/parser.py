@@ -3,6 +3,8 @@
 Source: the CEL language definition, "Syntax".
 """
 
+from collections.abc import Iterator
+
 from apps.engine.expressions.errors import ExpressionError
 from apps.engine.expressions.functions import GLOBAL, MACROS, MEMBER, NAMESPACES, TYPES
 from apps.engine.expressions.lexer import Kind, Token, tokens
@@ -43,15 +45,15 @@ def parse(text: str, names: Names) -> Expression:
     except UnicodeEncodeError as error:
         raise ExpressionError("Expected text without lone surrogates, found one.", offset=error.start) from None
     try:
-        return _Parser(list(tokens(text)), names).whole()
+        return _Parser(tokens(text), names).whole()
     except ExpressionError as error:
         raise error.placed(expression=text) from None
 
 
 class _Parser:
-    def __init__(self, given: list[Token], names: Names) -> None:
-        self._tokens = given
-        self._position = 0
+    def __init__(self, given: Iterator[Token], names: Names) -> None:
+        self._rest = given
+        self._next = next(self._rest)
         self._names = names
         self._locals: list[str] = []
         self._nesting = 0
@@ -66,26 +68,23 @@ class _Parser:
 
     # Tokens
 
-    @property
-    def _next(self) -> Token:
-        return self._tokens[self._position]
-
     def _is_at_end(self) -> bool:
         return self._next.kind is Kind.END
 
     def _advance(self) -> Token:
         token = self._next
-        self._position += 1
+        self._next = next(self._rest, token)
         return token
 
     def _is_next(self, sign: str) -> bool:
-        return self._next.kind is Kind.SIGN and self._next.text == sign
+        # No other token has the text of a sign: names have letters, texts their quotes.
+        return self._next.text == sign
 
     def _take(self, sign: str) -> bool:
-        if self._is_next(sign):
-            self._position += 1
-            return True
-        return False
+        if self._next.text != sign:
+            return False
+        self._advance()
+        return True
 
     def _expect(self, sign: str) -> None:
         if not self._take(sign):
@@ -125,7 +124,7 @@ class _Parser:
 
     def _binary(self, level: int) -> Expression:
         left = self._unary()
-        while (found := _LEVELS.get(self._next.text, 0)) >= level and self._next.kind in (Kind.SIGN, Kind.NAME):
+        while (found := _LEVELS.get(self._next.text, 0)) >= level:
             sign = self._advance()
             left = self._joined(sign, left, self._binary(found + 1))
         return left
@@ -138,7 +137,7 @@ class _Parser:
 
     def _unary(self) -> Expression:
         signs = []
-        while self._is_next("-") or self._is_next("!"):
+        while self._next.text in ("-", "!"):
             signs.append(self._advance())
         operand = self._member()
         for sign in reversed(signs):

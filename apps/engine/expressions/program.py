@@ -14,7 +14,7 @@ import re2
 from cel_expr_python import cel
 from cel_expr_python.ext import ext_bindings, ext_encoders, ext_math, ext_strings
 
-from apps.engine.expressions.emitter import MAX_LEAVES, Emitted
+from apps.engine.expressions.emitter import MAX_LEAVES, MAX_NUMBERS, Emitted
 from apps.engine.expressions.errors import ExpressionError
 from apps.engine.expressions.values import from_cel, text_of
 
@@ -94,7 +94,10 @@ def _environment() -> cel.Env:
     two = [kinds.DOUBLE, kinds.DOUBLE]
     shown = (kinds.DOUBLE, kinds.INT, kinds.STRING, kinds.BOOL, kinds.BYTES, kinds.TIMESTAMP, kinds.DURATION)
     return cel.NewEnv(
-        variables={f"v{number}": kinds.DYN for number in range(MAX_LEAVES)},
+        variables={
+            **{f"v{number}": kinds.DYN for number in range(MAX_LEAVES)},
+            **{f"n{number}": kinds.DOUBLE for number in range(MAX_NUMBERS)},
+        },
         extensions=[ext_strings.ExtStrings(), ext_math.ExtMath(), ext_encoders.ExtEncoders(), ext_bindings.ExtBindings()],
         functions=[
             cel.FunctionDecl("divide_", [cel.Overload("divide_doubles", kinds.DOUBLE, two, False, _divide)]),
@@ -145,7 +148,7 @@ class Missing:
 def run_program(program: cel.Expression, values: dict[str, object]) -> Any:
     """Evaluate; the result is a JSON value, or Missing. Raises ExpressionError.
 
-    values   {"v0": value, …}; those that are not there matter only where they are needed
+    values   {"v0": value, "n0": number, …}; those that are not there matter only where they are needed
     """
     try:
         result = program.eval(data=values)

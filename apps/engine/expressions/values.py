@@ -15,6 +15,7 @@ MAX_INPUT = 256 * 1024
 MAX_RESULT = 1024 * 1024
 # What a value of a result counts beside its text, so that a result of many small values is bounded, too.
 _SIZE_OF_VALUE = 8
+_SCALARS = frozenset({"BOOL", "DOUBLE", "STRING", "INT", "NULL"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +32,27 @@ class Weight:
     largest: int = 1
 
 
+_LIGHT = Weight()
+
+
 def to_cel(value: Any) -> tuple[Any, Weight]:
     """A JSON value with its numbers as doubles, and what it weighs.
 
     Integers beyond 2**53 stay integers: they can be compared and handed on, but not silently rounded.
     Raises ExpressionError when it is no JSON value, or over 256 KiB of text.
     """
-    match value:
-        case None | bool():
-            return value, Weight()
-        case str():
-            return value, _bounded(len(value) + 1, len(value), 1)
-        case int():
-            return (float(value) if -EXACT <= value <= EXACT else value), Weight()
-        case float():
-            return value, Weight()
-        case list() | tuple():
-            pairs = [to_cel(each) for each in value]
-            return [each for each, _ in pairs], _weight_of([weight.size for _, weight in pairs])
-        case Mapping():
-            named = {key: to_cel(each) for key, each in value.items()}
-            return {key: each for key, (each, _) in named.items()}, _weight_of(
-                [len(key) + weight.size for key, (_, weight) in named.items()]
-            )
+    if value is None or isinstance(value, bool | float):
+        return value, _LIGHT
+    if isinstance(value, int):
+        return (float(value) if -EXACT <= value <= EXACT else value), _LIGHT
+    if isinstance(value, str):
+        return value, _bounded(len(value) + 1, len(value), 1)
+    if isinstance(value, Mapping):
+        named = {key: to_cel(each) for key, each in value.items()}
+        return {key: each for key, (each, _) in named.items()}, _weight_of([len(key) + weight.size for key, (_, weight) in named.items()])
+    if isinstance(value, list | tuple):
+        pairs = [to_cel(each) for each in value]
+        return [each for each, _ in pairs], _weight_of([weight.size for _, weight in pairs])
     raise ExpressionError(f"Expected a JSON value to read, found a Python {type(value).__name__}.")
 
 
@@ -82,26 +81,20 @@ class _Reader:
         self._size = 0
 
     def read(self, value: cel.Value) -> Any:
-        kind = value.type()
-        if kind == cel.Type.STRING:
-            text = value.plain_value()
-            self._count(_SIZE_OF_VALUE + len(text))
-            return text
-        self._count(_SIZE_OF_VALUE)
-        if kind == cel.Type.DOUBLE:
-            return _number(value.plain_value())
-        if kind in (cel.Type.BOOL, cel.Type.INT):
-            return value.plain_value()
-        return self._rare(value, kind.name())
+        kind = value.type().name()
+        if kind in _SCALARS:
+            scalar = value.plain_value()
+            self._count(len(scalar) if isinstance(scalar, str) else 0)
+            return _number(scalar) if isinstance(scalar, float) else scalar
+        self._count(0)
+        return self._rare(value, kind)
 
-    def _count(self, size: int) -> None:
-        self._size += size
+    def _count(self, characters: int) -> None:
+        self._size += _SIZE_OF_VALUE + characters
         if self._size > MAX_RESULT:
             raise ExpressionError(f"The result of an expression is at most {MAX_RESULT // 1024} KiB; this one is larger.")
 
     def _rare(self, value: cel.Value, kind: str) -> Any:
-        if kind == "NULL":
-            return None
         if kind.startswith("LIST"):
             return [self.read(each) for each in value.value()]
         if kind.startswith("MAP"):
