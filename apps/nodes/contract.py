@@ -117,10 +117,13 @@ class NodeFailure(Exception):  # noqa: N818  # no fault of the program: it is ho
 class NodeType(Generic[ConfigT]):
     """What a node does, by registered name. The first line of the docstring is its description in the editor.
 
-    name      `category.verb`, stable for ever; a changed meaning is a new `version`
-    brief     True when it always returns within milliseconds, so that several may share one message
-    verbatim         config fields whose text is taken as it is: no `${…}` in it is resolved
+    name             `category.verb`, stable for ever; a changed meaning is a new `version`
+    icon             a name of the editor's icon set
+    brief            True when it always returns within milliseconds, so that several may share one message
     reads_upstream   True when `run` needs `context.upstream`
+    verbatim         config fields whose text is taken as it is: no `${…}` in it is resolved
+    errors           {code: when it fails with this code}, beside those of every node
+    example          a config that works, for the docs and the editor
     """
 
     name: ClassVar[str]
@@ -133,6 +136,8 @@ class NodeType(Generic[ConfigT]):
     brief: ClassVar[bool] = False
     reads_upstream: ClassVar[bool] = False
     verbatim: ClassVar[frozenset[str]] = frozenset()
+    errors: ClassVar[Mapping[str, str]] = {}
+    example: ClassVar[Mapping[str, Any]] = {}
     Config: ClassVar[type[NodeConfig]]
 
     def ports(self, config: Mapping[str, Any]) -> Ports:

@@ -47,6 +47,13 @@ class PythonCode(NodeType[PythonCodeConfig]):
     category = "code"
     icon = "code"
     effect = Effect.PURE
+    errors: ClassVar = {
+        "code_error": "the code raised an exception, or is not Python; `details.line` says where",
+        "timeout": "it ran longer than its time limit",
+        "memory_exceeded": "it needed more memory than allowed",
+        "sandbox_crashed": "the sandbox died; another attempt gets a new one",
+        "sandbox_busy": "no sandbox became free within a minute",
+    }
     example: ClassVar = {
         "code": "total = sum(each['price'] * each['count'] for each in items)\nreturn {'total': total, 'is_large': total > limit}",
         "inputs": {"items": "${input.items}", "limit": 1000},
@@ -56,7 +63,8 @@ class PythonCode(NodeType[PythonCodeConfig]):
 
     def check(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
         fault = fault_of(config["code"])
-        return ([("/code", fault)] if fault else []) + _bad_names(config.get("inputs", {}))
+        inputs = config.get("inputs", {})
+        return ([("/code", fault)] if fault else []) + (_bad_names(inputs) if isinstance(inputs, Mapping) else [])
 
     def run(self, config: PythonCodeConfig, context: RunContext) -> Outcome:
         if bad := _bad_names(config.inputs):

@@ -30,6 +30,9 @@ class Fail(NodeType[FailConfig]):
     icon = "octagon-x"
     effect = Effect.PURE
     brief = True
+    errors: ClassVar = {
+        "failed_on_purpose": "the node ran; `code` replaces this code",
+    }
     example: ClassVar = {"message": "Order ${input.id} has no items.", "code": "empty_order"}
     Config: ClassVar = FailConfig
 

@@ -35,6 +35,9 @@ class Merge(NodeType[MergeConfig]):
     effect = Effect.PURE
     brief = True
     reads_upstream = True
+    errors: ClassVar = {
+        "not_an_object": "mode `object` met an output that is no object",
+    }
     example: ClassVar = {"mode": "collect"}
     Config: ClassVar = MergeConfig
 

@@ -7,7 +7,7 @@ from pydantic import Field, StrictBool
 
 from apps.engine.outcomes import ERROR, Failed, NodeError, Outcome, Succeeded
 from apps.engine.problems import shown
-from apps.nodes.contract import Effect, NodeConfig, NodeType, Ports, RunContext
+from apps.nodes.contract import Effect, NodeConfig, NodeType, Ports, RunContext, is_constant
 from apps.nodes.registry import register
 
 PortName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
@@ -48,6 +48,9 @@ class Switch(NodeType[SwitchConfig]):
     icon = "signpost"
     effect = Effect.PURE
     brief = True
+    errors: ClassVar = {
+        "no_matching_case": "no case holds, and there is no default port",
+    }
     example: ClassVar = {
         "value": "${input.country}",
         "cases": [{"equals": "DE", "port": "domestic"}, {"when": "${input.is_express}", "port": "express"}],
@@ -56,7 +59,8 @@ class Switch(NodeType[SwitchConfig]):
     Config: ClassVar = SwitchConfig
 
     def ports(self, config: Mapping[str, Any]) -> Ports:
-        named = [case.get("port") for case in config.get("cases", [])] + [config.get("default")]
+        cases = config["cases"] if isinstance(config["cases"], list) else []
+        named = [case["port"] for case in cases if isinstance(case, Mapping)] + [config.get("default")]
         return Ports(tuple(dict.fromkeys(port for port in named if isinstance(port, str))))
 
     def check(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -71,6 +75,10 @@ class Switch(NodeType[SwitchConfig]):
 
 
 def _faults(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for pointer, text in _port_texts(config):
+        if not is_constant(text):
+            yield pointer, "Expected a constant, found an expression: which ways out there are must be known beforehand."
+            return
     for index, case in enumerate(config["cases"]):
         if ("equals" in case) == ("when" in case):
             yield f"/cases/{index}", "Expected either 'equals' or 'when', found " + ("both." if "when" in case else "neither.")
@@ -82,6 +90,17 @@ def _faults(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "/value", "No case compares with 'value', so it has no effect."
     if config.get("default") == ERROR:
         yield "/default", "Expected a name other than 'error', which is the port of failures."
+
+
+def _port_texts(config: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(pointer, text) of all that says which ports there are."""
+    cases = config["cases"]
+    yield "/default", config.get("default")
+    if not isinstance(cases, list):
+        yield "/cases", cases
+        return
+    for index, case in enumerate(cases):
+        yield (f"/cases/{index}/port", case["port"]) if isinstance(case, Mapping) else (f"/cases/{index}", case)
 
 
 def _holds(case: Case, value: Any) -> bool:

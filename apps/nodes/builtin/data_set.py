@@ -45,6 +45,8 @@ class Set(NodeType[SetConfig]):
         variables = config.get("variables", {})
         if not config.get("values") and not variables:
             return [("", "Expected 'values', 'variables' or both, found neither: the node would do nothing.")]
+        if not isinstance(variables, Mapping):
+            return [("/variables", "Expected an object, found an expression: which variables are written must be known beforehand.")]
         return [
             (pointer_to("variables", name), f"Expected the name of a variable (letters, digits and _, 64 at most), found '{name}'.")
             for name in variables

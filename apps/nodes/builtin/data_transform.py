@@ -40,6 +40,14 @@ class Transform(NodeType[TransformConfig]):
     icon = "shuffle"
     effect = Effect.PURE
     verbatim = frozenset(("expression",))
+    errors: ClassVar = {
+        "expression_failed": "the expression does not parse, or fails on this input",
+        "timeout": "it ran longer than its time limit",
+        "memory_exceeded": "it needed more memory than allowed",
+        "output_too_large": "the result is too large",
+        "sandbox_crashed": "the sandbox died; another attempt gets a new one",
+        "sandbox_busy": "no sandbox became free within a minute",
+    }
     example: ClassVar = {"expression": '{"count": $count(items), "total": $sum(items.(price * count))}', "input": "${input}"}
     Config: ClassVar = TransformConfig
 

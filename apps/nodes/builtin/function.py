@@ -9,7 +9,7 @@ from pydantic import Field
 from apps.engine.outcomes import Failed, NodeError, Outcome, Succeeded
 from apps.engine.pointers import pointer_to
 from apps.engine.problems import listed, nearest
-from apps.nodes.contract import Effect, NodeConfig, NodeFailure, NodeType, RunContext
+from apps.nodes.contract import Effect, NodeConfig, NodeFailure, NodeType, RunContext, is_constant
 from apps.nodes.functions import NodeFunction, all_functions, find_function
 from apps.nodes.registry import register
 
@@ -36,6 +36,11 @@ class Function(NodeType[FunctionConfig]):
     icon = "function"
     effect = Effect.EXTERNAL
     queue = "code"
+    errors: ClassVar = {
+        "function_error": "the function raised an exception; one that it raises as NodeFailure has a code of its own",
+        "unknown_function": "the worker knows no function of this name",
+        "invalid_arguments": "the function has no such parameters",
+    }
     example: ClassVar = {"function": "example.add", "arguments": {"left": "${input.net}", "right": "${input.tax}"}}
     Config: ClassVar = FunctionConfig
 
@@ -48,10 +53,13 @@ class Function(NodeType[FunctionConfig]):
         return function is not None and function.brief
 
     def check(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
+        if not is_constant(config["function"]):
+            return [("/function", "Expected a name, found an expression: what a node does to the world must be known beforehand.")]
         function = find_function(config["function"])
         if function is None:
             return [("/function", _unknown("function", config["function"], list(all_functions())))]
-        return _faults(function, config.get("arguments", {}))
+        arguments = config.get("arguments", {})
+        return _faults(function, arguments) if isinstance(arguments, Mapping) else []
 
     def run(self, config: FunctionConfig, context: RunContext) -> Outcome:
         function = find_function(config.function)

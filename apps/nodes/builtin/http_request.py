@@ -101,6 +101,16 @@ class HttpRequest(NodeType[HttpRequestConfig]):
     category = "integration"
     icon = "globe"
     effect = Effect.EXTERNAL
+    errors: ClassVar = {
+        "http_status": "the response has a status that is not expected; `details.status` says which",
+        "timeout": "it took longer than the time limit",
+        "connection_failed": "no connection, or it broke",
+        "blocked_address": "the address is not public, and the operator does not allow it",
+        "response_too_large": "the response is longer than allowed",
+        "bad_response": "the response is not HTTP, not of the format asked for, or redirects to where nodes do not go",
+        "too_many_redirects": "more than three redirects",
+        "invalid_request": "the request cannot be written as HTTP",
+    }
     example: ClassVar = {
         "method": "POST",
         "url": "https://api.example.com/orders",

@@ -25,6 +25,10 @@ class ManualTrigger(NodeType[ManualTriggerConfig]):
     icon = "play"
     effect = Effect.PURE
     brief = True
+    errors: ClassVar = {
+        "invalid_input": "the input does not fit `inputs` of the definition",
+        "unusable_schema": "`inputs` is a JSON Schema that cannot be applied",
+    }
     Config: ClassVar = ManualTriggerConfig
 
     def run(self, config: ManualTriggerConfig, context: RunContext) -> Outcome:
