@@ -4,11 +4,12 @@ For the sockets, for a view that waits until an execution has ended, and for a c
 """
 
 import asyncio
+import atexit
 import logging
 import os
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -16,6 +17,8 @@ from channels.layers import get_channel_layer
 from django.conf import settings
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from apps.realtime.groups import execution_group, redis_channel
@@ -23,11 +26,15 @@ from apps.realtime.groups import execution_group, redis_channel
 logger = logging.getLogger(__name__)
 
 RECONNECT_SECONDS = 0.5
+CLOSE_SECONDS = 1.0
+# A lost connection is made anew by the loop below, since whoever follows has to hear of it.
+CONNECTION: dict[str, Any] = {"socket_connect_timeout": 2, "socket_keepalive": True, "retry": Retry(NoBackoff(), 0)}
 MAX_UNREAD = 1_000  # notices of one follower
 
 # A message as `announce` sent it, or None: subscribed from here on, and what happened before is to be read from the database.
 Notice = Mapping[str, Any] | None
 Deliver = Callable[[Notice], None]
+Change = Callable[[list[str], Deliver], Coroutine[None, None, None]]
 
 
 class Inbox:
@@ -112,13 +119,35 @@ class _Listener:
         self._is_away = False
         self._loop = asyncio.new_event_loop()
         self._order = asyncio.Lock()
-        threading.Thread(target=self._loop.run_until_complete, args=(self._listen(),), name="follow", daemon=True).start()
+        self._task = self._loop.create_task(self._listen())
+        self._changes: set[asyncio.Task[None]] = set()  # the loop alone would forget a task that nobody holds
+        self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
+        self._thread.start()
 
     def add(self, channels: list[str], deliver: Deliver) -> None:
-        asyncio.run_coroutine_threadsafe(self._add(channels, deliver), self._loop)
+        self._in_loop(self._add, channels, deliver)
 
     def remove(self, channels: list[str], deliver: Deliver) -> None:
-        asyncio.run_coroutine_threadsafe(self._remove(channels, deliver), self._loop)
+        self._in_loop(self._remove, channels, deliver)
+
+    def close(self) -> None:
+        """Leave the server and end the thread."""
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        with suppress(asyncio.CancelledError):
+            self._loop.run_until_complete(self._task)
+        self._loop.close()
+
+    def _in_loop(self, change: Change, channels: list[str], deliver: Deliver) -> None:
+        def begin() -> None:
+            task = self._loop.create_task(change(channels, deliver))
+            self._changes.add(task)
+            task.add_done_callback(self._changes.discard)
+
+        with suppress(RuntimeError):  # closed while somebody followed: the process ends
+            self._loop.call_soon_threadsafe(begin)
 
     async def _add(self, channels: list[str], deliver: Deliver) -> None:
         for channel in channels:
@@ -153,11 +182,13 @@ class _Listener:
                 if not self._is_away:
                     logger.warning("No live messages until Redis answers again: %s", error)
                 self._is_away = True
+            except Exception:
+                logger.exception("A live message could not be read")
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self) -> None:
         # No time-out for reads: nothing may happen for hours.
-        async with Redis.from_url(settings.LIVE_REDIS_URL, socket_timeout=None, socket_connect_timeout=2, socket_keepalive=True) as redis:
+        async with Redis.from_url(settings.LIVE_REDIS_URL, socket_timeout=None, **CONNECTION) as redis:
             pubsub = redis.pubsub()
             try:
                 async with self._order:
@@ -189,6 +220,15 @@ def _get_listener() -> _Listener:
         return _listener
 
 
+def close() -> None:
+    """Stop listening in this process; the next `follow` begins anew."""
+    global _listener  # the one listener of this process
+    with _listener_lock:
+        listener, _listener = _listener, None
+    if listener is not None:
+        listener.close()
+
+
 def _forget_listener() -> None:
     """A forked child has the object but not its thread."""
     global _listener, _listener_lock
@@ -198,3 +238,4 @@ def _forget_listener() -> None:
 _listener: _Listener | None = None
 _listener_lock = threading.Lock()
 os.register_at_fork(after_in_child=_forget_listener)
+atexit.register(close)

@@ -5,14 +5,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+import orjson
 from allauth.headless.tokens.strategies.jwt.internal import create_access_token
-from channels.testing import WebsocketCommunicator
+from asgiref.testing import ApplicationCommunicator
 from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
 from apps.accounts.models import User
 from apps.accounts.tokens import TokenStrategy
-from structforge.asgi import application
+from structforge.sockets import application
 
 WITHIN_SECONDS = 5.0
 
@@ -38,28 +39,53 @@ def cookie(session: SessionStore, origin: str | None) -> Headers:
     return headers if origin is None else [*headers, (b"origin", origin.encode())]
 
 
+class Socket:
+    """One end of a WebSocket; the other is the application."""
+
+    def __init__(self, execution_id: UUID | str, headers: Headers | None = None, query: str = "") -> None:
+        scope = {"type": "websocket", "path": f"/ws/executions/{execution_id}", "query_string": query.encode(), "headers": headers or []}
+        self._application = ApplicationCommunicator(application, scope)
+
+    async def connect(self) -> bool:
+        """Whether the socket was accepted."""
+        await self._application.send_input({"type": "websocket.connect"})
+        return bool((await self.receive())["type"] == "websocket.accept")
+
+    async def disconnect(self) -> None:
+        await self._application.send_input({"type": "websocket.disconnect", "code": 1000})
+        await self._application.wait(WITHIN_SECONDS)
+
+    async def send(self, message: object) -> None:
+        await self.send_raw(text=orjson.dumps(message).decode())
+
+    async def send_raw(self, **frame: str | bytes) -> None:
+        """Send a frame as it is: text=… or bytes=…"""
+        await self._application.send_input({"type": "websocket.receive", **frame})
+
+    async def receive(self) -> dict[str, Any]:
+        event: dict[str, Any] = await self._application.receive_output(WITHIN_SECONDS)
+        return event
+
+    async def message(self) -> dict[str, Any]:
+        """The next message that is no heartbeat."""
+        while True:
+            message: dict[str, Any] = orjson.loads((await self.receive())["text"])
+            if message["type"] != "heartbeat":
+                return message
+
+    async def closing(self) -> int:
+        """The code with which the server closes, after it said why."""
+        assert (await self.message())["type"] == "error"
+        event = await self.receive()
+        assert event["type"] == "websocket.close"
+        return int(event["code"])
+
+
 @asynccontextmanager
-async def socket(execution_id: UUID | str, headers: Headers | None = None, query: str = "") -> AsyncIterator[WebsocketCommunicator]:
-    communicator = WebsocketCommunicator(application, f"/ws/executions/{execution_id}{query}", headers=headers or [])
-    is_accepted, _ = await communicator.connect(WITHIN_SECONDS)
-    assert is_accepted
+async def socket(execution_id: UUID | str, headers: Headers | None = None, query: str = "") -> AsyncIterator[Socket]:
+    client = Socket(execution_id, headers, query)
+    assert await client.connect()
     try:
-        yield communicator
+        yield client
     finally:
-        await communicator.disconnect()
-
-
-async def next_message(communicator: WebsocketCommunicator) -> dict[str, Any]:
-    """The next message that is no heartbeat."""
-    while True:
-        message: dict[str, Any] = await communicator.receive_json_from(WITHIN_SECONDS)
-        if message["type"] != "heartbeat":
-            return message
-
-
-async def closed_with(communicator: WebsocketCommunicator) -> int:
-    """The code with which the server closes, after it said why."""
-    assert (await next_message(communicator))["type"] == "error"
-    closing = await communicator.receive_output(WITHIN_SECONDS)
-    assert closing["type"] == "websocket.close"
-    return int(closing["code"])
+        await client.disconnect()

@@ -1,6 +1,7 @@
 """What a socket shows of an execution, while the real engine runs it."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -10,10 +11,10 @@ from asgiref.sync import sync_to_async
 from apps.accounts.models import User
 from apps.executions.actions import start_execution
 from apps.executions.queries_live import find_snapshot
-from apps.realtime import consumer
-from apps.realtime.announce import announce, flush
+from apps.realtime import consumer, follow
+from apps.realtime.announce import announce
 from tests.factories import make_version
-from tests.realtime.sockets import bearer, next_message, socket, token_of
+from tests.realtime.sockets import bearer, socket, token_of
 from tests.workers.driving import drive, step
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -70,7 +71,13 @@ class View:
         self.status, self.sequence = snapshot["status"], snapshot["sequence"]
         self.node_runs = {each["key"]: each for each in snapshot["node_runs"]}
 
-    def apply(self, message: dict[str, Any]) -> None:
+    def after(self, message: dict[str, Any]) -> "View":
+        if message["type"] == "execution.snapshot":
+            return View(message)
+        self._apply(message)
+        return self
+
+    def _apply(self, message: dict[str, Any]) -> None:
         if message["sequence"] is not None:
             assert message["sequence"] == self.sequence + 1, "the server puts messages in order"
             self.status, self.sequence = message["status"], message["sequence"]
@@ -87,41 +94,54 @@ async def test_the_snapshot_and_the_messages_make_what_a_refetch_shows(steps_bef
         await sync_to_async(step)(execution_id)
 
     async with socket(execution_id, bearer(token)) as client:
-        view = View(await next_message(client))
+        view = View(await client.message())
         await sync_to_async(drive)(execution_id)
         refetched = await sync_to_async(find_snapshot)(user, str(execution_id))
         while view.sequence < refetched["sequence"]:
-            view.apply(await next_message(client))
+            view = view.after(await client.message())
 
     assert refetched["status"] == view.status == "success"
     assert seen(list(view.node_runs.values())) == seen(refetched["node_runs"])
 
 
-async def test_a_message_that_was_lost_is_replaced_by_a_snapshot(monkeypatch):
+@pytest.mark.parametrize("lost", ["first", "last", "all"])
+async def test_messages_that_were_lost_are_made_good_by_a_snapshot(lost, monkeypatch):
     monkeypatch.setattr(consumer, "GAP_SECONDS", 0.05)
-    execution_id, _, token = await started()
+    monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.2)
+    execution_id, user, token = await started()
     async with socket(execution_id, bearer(token)) as client:
-        first = await next_message(client)
-        await sync_to_async(drive)(execution_id)
-        while (message := await next_message(client))["status"] != "success":
-            pass
-        # The number after the next: what came before it never arrives.
-        announce(str(execution_id), {**message, "sequence": message["sequence"] + 2})
+        view = View(await client.message())
+        with monkeypatch.context() as losing:
+            losing.setattr("apps.executions.announcements.announce", losing_announce(lost, after=view.sequence))
+            await sync_to_async(drive)(execution_id)
+        refetched = await sync_to_async(find_snapshot)(user, str(execution_id))
+        kinds = []
+        while view.sequence < refetched["sequence"]:
+            message = await client.message()
+            kinds.append(message["type"])
+            view = view.after(message)
 
-        while message["type"] != "execution.snapshot" and message["type"] != "heartbeat":
-            message = await client.receive_json_from(5)
+    assert "execution.snapshot" in kinds
+    assert seen(list(view.node_runs.values())) == seen(refetched["node_runs"])
 
-    assert first["sequence"] < message["sequence"]
+
+def losing_announce(lost: str, *, after: int) -> Callable[[str, Mapping[str, Any]], None]:
+    def announce_some(execution_id: str, message: Mapping[str, Any]) -> None:
+        is_lost = {"first": message["sequence"] == after + 1, "last": message["status"] == "success", "all": True}[lost]
+        if not is_lost:
+            announce(execution_id, message)
+
+    return announce_some
 
 
 async def test_messages_that_overtake_each_other_are_put_in_order():
     execution_id, _, token = await started()
     async with socket(execution_id, bearer(token)) as client:
-        newest = (await next_message(client))["sequence"]
+        newest = (await client.message())["sequence"]
         for number in (newest + 3, newest + 2, newest + 1):
             announce(str(execution_id), {"type": "execution.changed", "sequence": number, "status": "running", "node_runs": []})
 
-        received = [(await next_message(client))["sequence"] for _ in range(3)]
+        received = [(await client.message())["sequence"] for _ in range(3)]
 
     assert received == [newest + 1, newest + 2, newest + 3]
 
@@ -129,35 +149,35 @@ async def test_messages_that_overtake_each_other_are_put_in_order():
 async def test_a_client_may_ask_for_a_fresh_snapshot():
     execution_id, _, token = await started()
     async with socket(execution_id, bearer(token)) as client:
-        first = await next_message(client)
-        await client.send_json_to({"type": "snapshot"})
+        first = await client.message()
+        await client.send({"type": "snapshot"})
 
-        assert await next_message(client) == first
+        assert await client.message() == first
 
 
 async def test_an_idle_socket_stays_open():
     """Reading with a time-out of 5 s, as redis-py does unless told otherwise, once closed every socket that was idle for so long."""
     execution_id, _, token = await started()
     async with socket(execution_id, bearer(token)) as client:
-        newest = (await next_message(client))["sequence"]
+        newest = (await client.message())["sequence"]
         await asyncio.sleep(6.5)  # the one thing to be shown here is time passing
         announce(str(execution_id), {"type": "execution.changed", "sequence": newest + 1, "status": "running", "node_runs": []})
 
-        assert (await next_message(client))["sequence"] == newest + 1
+        assert (await client.message())["sequence"] == newest + 1
 
 
 async def test_without_redis_the_snapshot_still_comes(settings, monkeypatch):
     settings.LIVE_REDIS_URL = "redis://127.0.0.1:1/1"
     monkeypatch.setattr(consumer, "FIRST_CHECK_SECONDS", 0.05)
     monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
-    monkeypatch.setattr("apps.realtime.follow._listener", None)
+    follow.close()  # it would keep the connection that it has
     execution_id, _, token = await started()
     async with socket(execution_id, bearer(token)) as client:
-        assert (await next_message(client))["status"] == "running"
+        assert (await client.message())["status"] == "running"
         await sync_to_async(drive)(execution_id)
 
-        while (snapshot := await next_message(client))["status"] != "success":
+        while (snapshot := await client.message())["status"] != "success":
             pass
 
     assert snapshot["type"] == "execution.snapshot"
-    assert flush(5)
+    follow.close()

@@ -5,16 +5,14 @@ from uuid import UUID, uuid4
 
 import pytest
 from asgiref.sync import sync_to_async
-from channels.testing import WebsocketCommunicator
 from django.contrib.sessions.models import Session
 
 from apps.accounts.models import User, Workspace
 from apps.executions.actions import start_execution
 from apps.realtime import consumer
 from apps.realtime.consumer import Close
-from structforge.asgi import application
 from tests.factories import make_version, make_workspace
-from tests.realtime.sockets import Headers, bearer, closed_with, cookie, login, next_message, socket, token_of
+from tests.realtime.sockets import Headers, Socket, bearer, cookie, login, socket, token_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,7 +36,7 @@ def stranger() -> User:
 
 async def first_message(execution_id: UUID, headers: Headers) -> dict[str, Any]:
     async with socket(execution_id, headers) as client:
-        return await next_message(client)
+        return await client.message()
 
 
 async def test_the_owner_may_by_token(execution_id, owner):
@@ -50,9 +48,9 @@ async def test_the_owner_may_by_token(execution_id, owner):
 async def test_the_owner_may_by_a_first_message(execution_id, owner):
     token = await sync_to_async(token_of)(owner)
     async with socket(execution_id) as client:
-        await client.send_json_to({"type": "authenticate", "token": token})
+        await client.send({"type": "authenticate", "token": token})
 
-        assert (await next_message(client))["type"] == "execution.snapshot"
+        assert (await client.message())["type"] == "execution.snapshot"
 
 
 async def test_the_owner_may_by_the_session_of_one_of_our_pages(execution_id, owner):
@@ -73,91 +71,88 @@ async def test_an_operator_may(execution_id, stranger):
 async def test_foreign_and_unknown_executions_are_refused_alike(execution_id, stranger, is_known):
     token = await sync_to_async(token_of)(stranger)
     async with socket(execution_id if is_known else uuid4(), bearer(token)) as client:
-        assert await closed_with(client) == Close.NOT_FOUND
+        assert await client.closing() == Close.NOT_FOUND
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
 async def test_a_foreign_page_does_not_get_a_socket(execution_id, owner, origin):
     headers = await sync_to_async(lambda: cookie(login(owner), origin))()
-    communicator = WebsocketCommunicator(application, f"/ws/executions/{execution_id}", headers=headers)
 
-    is_accepted, _ = await communicator.connect()
-
-    assert not is_accepted
+    assert not await Socket(execution_id, headers).connect()
 
 
 async def test_a_cookie_without_an_origin_does_not_count(execution_id, owner, monkeypatch):
     monkeypatch.setattr(consumer, "AUTHENTICATE_SECONDS", 0.05)
     headers = await sync_to_async(lambda: cookie(login(owner), None))()
     async with socket(execution_id, headers) as client:
-        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+        assert await client.closing() == Close.NOT_AUTHENTICATED
 
 
 async def test_a_token_in_the_address_does_not_count(execution_id, owner, monkeypatch):
     monkeypatch.setattr(consumer, "AUTHENTICATE_SECONDS", 0.05)
     token = await sync_to_async(token_of)(owner)
     async with socket(execution_id, query=f"?token={token}") as client:
-        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+        assert await client.closing() == Close.NOT_AUTHENTICATED
 
 
 async def test_a_wrong_token_is_refused(execution_id):
     async with socket(execution_id, bearer("nonsense")) as client:
-        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+        assert await client.closing() == Close.NOT_AUTHENTICATED
 
 
 async def test_a_logout_closes_the_socket(execution_id, owner, monkeypatch):
     monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
     token = await sync_to_async(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
-        await next_message(client)
+        await client.message()
         await Session.objects.all().adelete()
 
-        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+        assert await client.closing() == Close.NOT_AUTHENTICATED
 
 
 async def test_lost_permission_closes_the_socket(execution_id, owner, stranger, monkeypatch):
     monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
     token = await sync_to_async(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
-        await next_message(client)
+        await client.message()
         await Workspace.objects.filter(owner=owner).aupdate(owner=stranger, is_personal=False)
 
-        assert await closed_with(client) == Close.NOT_FOUND
+        assert await client.closing() == Close.NOT_FOUND
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '"text"', '{"type": "shout"}', '{"type": "authenticate", "token": 7}', "x" * 20_000])
 async def test_a_malformed_message_closes_the_socket(execution_id, owner, text):
     token = await sync_to_async(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
-        await next_message(client)
-        await client.send_to(text_data=text)
+        await client.message()
+        await client.send_raw(text=text)
 
-        assert await closed_with(client) == Close.BAD_MESSAGE
+        assert await client.closing() == Close.BAD_MESSAGE
 
 
 async def test_bytes_close_the_socket(execution_id, owner):
     token = await sync_to_async(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
-        await next_message(client)
-        await client.send_to(bytes_data=b"\x00\xff")
+        await client.message()
+        await client.send_raw(bytes=b"\x00\xff")
 
-        assert await closed_with(client) == Close.BAD_MESSAGE
+        assert await client.closing() == Close.BAD_MESSAGE
 
 
 async def test_who_talks_too_much_is_cut_off(execution_id, owner):
     token = await sync_to_async(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
-        await next_message(client)
+        await client.message()
         for _ in range(11):
-            await client.send_json_to({"type": "authenticate", "token": token})
+            await client.send({"type": "authenticate", "token": token})
 
-        assert await closed_with(client) == Close.TOO_MANY_MESSAGES
+        assert await client.closing() == Close.TOO_MANY_MESSAGES
 
 
 async def test_another_persons_token_does_not_take_over(execution_id, owner, stranger):
     token = await sync_to_async(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
-        await next_message(client)
-        await client.send_json_to({"type": "authenticate", "token": await sync_to_async(token_of)(stranger)})
+        await client.message()
+        await client.send({"type": "authenticate", "token": await sync_to_async(token_of)(stranger)})
 
-        assert await closed_with(client) == Close.NOT_AUTHENTICATED
+        assert await client.closing() == Close.NOT_AUTHENTICATED
