@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import signal
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -42,7 +41,7 @@ def _play(scenario: Scenario, *, profile: str, calm_seconds: float | None, execu
     try:
         output, _ = process.communicate(timeout=2 * scenario.time_limit + SET_UP_SECONDS)
     except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         output, _ = process.communicate()
     broken_off = f"broke off with code {process.returncode}"
     return _last_line(output) or {"scenario": scenario.name, "profile": profile, "verdict": "fail", "failures": [broken_off]}

@@ -7,6 +7,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,6 +60,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args(argv)
     scenario = CATALOGUE[options.scenario]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # so that the stack is taken down
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     print(f"{scenario.name}: seed {seed}", file=sys.stderr)
     return run(
