@@ -15,6 +15,7 @@ from apps.executions.models import Execution, NodeRun
 
 LINES_OF_PROGRESS = 10  # where there is no terminal
 MAX_CELL_LENGTH = 60
+MAX_ROWS = 20  # of one group
 
 
 class Meter(Protocol):
@@ -54,7 +55,7 @@ def meter_of(console: Console, total: int) -> Iterator[Meter]:
 def read_results(execution_ids: Collection[UUID]) -> list[dict[str, Any]]:
     """[{"business_key", "status", "output", "error"}], in the order of their starts."""
     found = Execution.objects.filter(pk__in=execution_ids).order_by("pk")
-    return list(found.values("business_key", "status", "output", "error"))
+    return [dict(row) for row in found.values("business_key", "status", "output", "error")]
 
 
 def any_was_picked_up(execution_ids: Collection[UUID]) -> bool:
@@ -69,7 +70,7 @@ def count_attempts(execution_ids: Collection[UUID]) -> tuple[int, int]:
 
 
 def report(results: Sequence[Mapping[str, Any]], group_by: str | None) -> list[Table]:
-    """One table: executions by what they came to. With `group_by`, a field of the output: one for each of its values, with all executions.
+    """One table: executions by what they came to. With `group_by`, a field of the output: one for each of its values, with its executions.
 
     What failed has no output, and is grouped by its status.
     """
@@ -97,9 +98,11 @@ def _counts(heading: str, counts: Counter[str]) -> Table:
 def _group(name: str, members: Sequence[Mapping[str, Any]], group_by: str) -> Table:
     fields = list(dict.fromkeys(field for each in members for field in each["output"] or {} if field != group_by))
     table = Table("Execution", *fields, "error", title=f"{group_by}: {name}", title_justify="left")
-    for each in members:
+    for each in members[:MAX_ROWS]:
         output, error = each["output"] or {}, each["error"] or {}
         table.add_row(each["business_key"], *(_cell(output.get(field)) for field in fields), _cell(error.get("message")))
+    if len(members) > MAX_ROWS:
+        table.add_row(f"… {len(members) - MAX_ROWS} more")
     return table
 
 

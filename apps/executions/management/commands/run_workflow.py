@@ -14,7 +14,7 @@ from apps.accounts.models import User, Workspace
 from apps.engine.errors import StructForgeError
 from apps.executions.actions import MAX_STARTS, Start, start_execution, start_executions
 from apps.executions.shell import batch, single
-from apps.executions.shell.files import Row, read_document, read_rows
+from apps.executions.shell.files import FileFaultError, Row, read_document, read_rows
 from apps.executions.shell.watch import Picture, watch, watch_many
 from apps.workflows.actions import Saved, create_workflow, save_version
 from apps.workflows.models import Workflow, WorkflowVersion
@@ -33,7 +33,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("definition", type=Path, metavar="FILE", help="the definition")
-        parser.add_argument("--input", type=Path, metavar="FILE", help="the input; an empty object without it")
+        parser.add_argument(
+            "--input",
+            type=Path,
+            nargs="+",
+            default=[],
+            metavar="FILE",
+            help="the input, or several, run one after another; an empty object without it",
+        )
         parser.add_argument("--each", action="store_true", help="one execution for each element of a JSON or YAML array; CSV is always so")
         parser.add_argument(
             "--key", metavar="COLUMN", help="the column that names an execution; further rows of the same name are left out"
@@ -45,20 +52,17 @@ class Command(BaseCommand):
         )
         parser.add_argument("--user", metavar="NAME", help="whose workflow it is; the first administrator's without it")
 
-    def handle(self, *, definition: Path, input: Path | None, **options: Any) -> None:
-        self.console = _console()
+    def handle(self, *, definition: Path, input: Sequence[Path], **options: Any) -> None:
+        self.console, self.options = _console(), options
         try:
-            user = _user(options["user"])
-            saved = _store(read_document(definition), user)
+            self.user = _user(options["user"])
+            saved = _store(read_document(definition), self.user)
             self._say_what_is_stored(saved)
-            if input is not None and (options["each"] or input.suffix.lower() == ".csv"):
-                status = self._run_many(saved.version, user, read_rows(input, saved.version.start["input_schema"], options["key"]), options)
-            else:
-                status = self._run_one(saved.version, user, read_document(input) if input else {}, options)
+            statuses = [self._run(saved.version, path) for path in input or [None]]
         except StructForgeError as error:
             raise CommandError(_explained(error), returncode=USAGE) from error
-        if status != SUCCESS:
-            raise SystemExit(status)
+        if any(statuses):
+            raise SystemExit(FAILED)
 
     def _say_what_is_stored(self, saved: Saved) -> None:
         version = saved.version
@@ -66,25 +70,31 @@ class Command(BaseCommand):
         for warning in saved.warnings:
             self.console.print(f"  warning: {warning.pointer}: {warning.message}", style="yellow")
 
-    def _run_one(self, version: WorkflowVersion, user: User, document: Any, options: dict[str, Any]) -> int:
+    def _run(self, version: WorkflowVersion, path: Path | None) -> int:
+        if path is not None and (self.options["each"] or path.suffix.lower() == ".csv"):
+            return self._run_many(version, read_rows(path, version.start["input_schema"], self.options["key"]))
+        document = read_document(path) if path else {}
         if not isinstance(document, dict):
-            raise CommandError(f"Expected an object as input, found {type(document).__name__}; an array needs --each.", returncode=USAGE)
+            raise FileFaultError(f"{path}: expected an object as input, found {type(document).__name__}; an array needs --each.")
+        return self._run_one(version, document)
+
+    def _run_one(self, version: WorkflowVersion, input: dict[str, Any]) -> int:
         began = time.monotonic()
-        started = start_execution(workflow=version.workflow, version=version, input=document, started_by=user, trigger="shell")
+        started = start_execution(workflow=version.workflow, version=version, input=input, started_by=self.user, trigger="shell")
         self.console.print(f"execution {started.execution_id}")
-        if not options["follow"]:
+        if not self.options["follow"]:
             return SUCCESS
         node_keys = [node["key"] for node in version.definition["nodes"]]
         with single.view_of(self.console, node_keys) as view:
-            picture = self._follow(watch(user, started.execution_id), view, began, options["timeout"])
+            picture = self._follow(watch(self.user, started.execution_id), view, began)
         return self._conclude(picture, time.monotonic() - began)
 
-    def _follow(self, pictures: Iterable[Picture], view: single.View, began: float, timeout_seconds: float) -> Picture:
+    def _follow(self, pictures: Iterable[Picture], view: single.View, began: float) -> Picture:
         is_warned = False
         for picture in pictures:
             view.show(picture)
             waited = time.monotonic() - began
-            if waited > timeout_seconds:
+            if waited > self.options["timeout"]:
                 break
             if not (is_warned or picture.was_picked_up) and waited > NO_WORKER_AFTER_SECONDS:
                 is_warned = True
@@ -105,19 +115,19 @@ class Command(BaseCommand):
             self.console.print_json(data=output)
         return SUCCESS if picture.status == "success" else FAILED
 
-    def _run_many(self, version: WorkflowVersion, user: User, rows: Sequence[Row], options: dict[str, Any]) -> int:
+    def _run_many(self, version: WorkflowVersion, rows: Sequence[Row]) -> int:
         rows = self._without_repeats(rows)
         began = time.monotonic()
         execution_ids = [
             started.execution_id
             for some in _starts(rows)
-            for started in start_executions(workflow=version.workflow, version=version, starts=some, started_by=user, trigger="shell")
+            for started in start_executions(workflow=version.workflow, version=version, starts=some, started_by=self.user, trigger="shell")
         ]
         self.console.print(f"{len(execution_ids)} executions started")
-        if not options["follow"]:
+        if not self.options["follow"]:
             return SUCCESS
-        still_open = self._follow_many(execution_ids, began, options["timeout"])
-        return self._conclude_many(execution_ids, still_open, time.monotonic() - began, options["group_by"])
+        still_open = self._follow_many(execution_ids, began)
+        return self._conclude_many(execution_ids, still_open, time.monotonic() - began)
 
     def _without_repeats(self, rows: Sequence[Row]) -> list[Row]:
         first: dict[str, Row] = {}
@@ -130,13 +140,13 @@ class Command(BaseCommand):
             kept.append(row)
         return kept
 
-    def _follow_many(self, execution_ids: Sequence[UUID], began: float, timeout_seconds: float) -> set[UUID]:
+    def _follow_many(self, execution_ids: Sequence[UUID], began: float) -> set[UUID]:
         is_warned = False
         with batch.meter_of(self.console, len(execution_ids)) as meter:
             for still_open in watch_many(execution_ids):
                 meter.show(len(execution_ids) - len(still_open))
                 waited = time.monotonic() - began
-                if waited > timeout_seconds:
+                if waited > self.options["timeout"]:
                     break
                 if not is_warned and waited > NO_WORKER_AFTER_SECONDS and len(still_open) == len(execution_ids):
                     is_warned = True
@@ -144,9 +154,9 @@ class Command(BaseCommand):
                         self._warn_of_no_worker()
         return still_open
 
-    def _conclude_many(self, execution_ids: Sequence[UUID], still_open: set[UUID], seconds: float, group_by: str | None) -> int:
+    def _conclude_many(self, execution_ids: Sequence[UUID], still_open: set[UUID], seconds: float) -> int:
         results = batch.read_results(execution_ids)
-        for table in batch.report(results, group_by):
+        for table in batch.report(results, self.options["group_by"]):
             self.console.print(table)
         node_runs, more = batch.count_attempts(execution_ids)
         self.console.print(f"{len(results)} executions, {node_runs} node runs, {more} further attempts in {seconds:.1f} s")
