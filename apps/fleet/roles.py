@@ -2,12 +2,14 @@
 
 import os
 import secrets
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import celery
 import uvicorn
 from celery import signals
+from celery.exceptions import SecurityWarning
 from django.conf import settings
 from django.core.management import call_command
 from django.utils.module_loading import import_string
@@ -47,6 +49,7 @@ def serve_web(host: str, port: int) -> None:
         port=port,
         log_config=None,
         access_log=False,
+        lifespan="off",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
     )
@@ -54,6 +57,7 @@ def serve_web(host: str, port: int) -> None:
 
 
 def work(fleet: Fleet, tell_ready: TellReady) -> None:
+    warnings.simplefilter("ignore", SecurityWarning)  # about root and pickle; our messages are JSON, and root is the user's choice
     signals.worker_ready.connect(lambda **_: tell_ready(), weak=False)
     celery.current_app.worker_main([*fleet.arguments(log_level=settings.LOG_LEVEL)])
 
