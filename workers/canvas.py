@@ -49,7 +49,7 @@ def _signatures(graph: Graph, ready: Sequence[Ready]) -> Iterator[Signature]:
     sharing: dict[tuple[str, str], list[Ready]] = defaultdict(list)
     for one in ready:
         node = graph.nodes[one.key]
-        if node.traits.is_brief and node.traits.on_worker_lost == "rerun" and len(ready) > 1:
+        if node.traits.is_brief and not node.traits.asks and len(ready) > 1:
             sharing[one.queue, one.path].append(one)
         else:
             yield _chain(graph, one)

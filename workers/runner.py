@@ -67,6 +67,7 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
     try:
         graph = graphs.get(version_id)
         reads = {read for key in keys for read in graph.reads_of_stretch(key)}
+        begins_effect = len(keys) == 1 and graph.nodes[keys[0]].traits.asks
     except (UnknownVersionError, KeyError):
         log.warning("A message names version %s with nodes %s, which do not exist; dropped.", version_id, list(keys)[:3])
         return None
@@ -83,6 +84,7 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
         worker=host.label(),
         reads=sorted(reads)[:MAX_READS],
         wants_input=True,
+        begins_effect=begins_effect,
     )
     faults.point("claim.after")
     if claim is None:

@@ -194,7 +194,7 @@ class Stretch:
         }
         if not node.traits.is_brief:
             announce_hint(self._claim.execution_id, [change])
-        if node.traits.on_worker_lost != "rerun" and not protocol.begin_effect(execution_id=self._claim.execution_id, run=self._run):
+        if node.traits.asks and self._is_shared and not protocol.begin_effect(execution_id=self._claim.execution_id, run=self._run):
             raise LeaseLostError
 
     def _context(self, node: GraphNode, attempt: int, deferred: Mapping[str, Any] | None) -> RunContext:

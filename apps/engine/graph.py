@@ -23,6 +23,7 @@ class Traits:
     queue          fleet that runs it
     on_worker_lost `rerun`, `ask` or `fail`, where the node itself names none
     reads_upstream its run needs the outputs of all direct predecessors
+    verbatim       keys of the config whose texts hold no expressions
     """
 
     is_pure: bool
@@ -30,6 +31,12 @@ class Traits:
     queue: str
     on_worker_lost: str
     reads_upstream: bool
+    verbatim: frozenset[str] = frozenset()
+
+    @property
+    def asks(self) -> bool:
+        """Whether the start of its effect is recorded, because a lost worker must not lead to a silent second run."""
+        return self.on_worker_lost != "rerun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +112,7 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
     for edge in definition.edges:
         predecessors[edge.target].append(edge.source)
         out[edge.source].append((edge.port, edge.target))
-    nodes = {
-        node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key]) for node in definition.nodes
-    }
+    nodes = {node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key]) for node in definition.nodes}
     nodes |= _output_node(definition, names, nodes)
     return Graph(
         nodes={key: nodes[key] for key in _topological(nodes)},
@@ -120,7 +125,7 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
 
 
 def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[str], out: list[tuple[str, str]]) -> GraphNode:
-    template = compile_template(node.config, names)
+    template = compile_template(node.config, names, verbatim=traits.verbatim)
     expected = len(predecessors)
     upstream = frozenset(predecessors) if traits.reads_upstream or node.disabled else frozenset()
     return GraphNode(

@@ -94,7 +94,8 @@ _CLAIM = f"""
 with claimed as (
     update node_run n
        set status = 'running', claim_token = c.token, lease_until = clock_timestamp() + {_LEASE}, started_at = clock_timestamp(),
-           worker = %(worker)s, due_at = null, revision = n.revision + 1, effect_started_at = null
+           worker = %(worker)s, due_at = null, revision = n.revision + 1,
+           effect_started_at = case when %(begins_effect)s then clock_timestamp() end
       from unnest(%(keys)s::text[], %(tokens)s::uuid[]) as c(key, token), execution e
      where n.execution_id = %(execution)s and n.key = c.key and n.path = %(path)s
        and (n.status = 'queued' or n.status = 'running' and n.claim_token = c.token)
@@ -103,6 +104,8 @@ with claimed as (
 )
 select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.business_key, e.variables, e.created_at::text,
        case when %(wants_input)s then e.input end as input,
+       -- A claim without an effect need not survive a crash of the database: its random token makes the settle of a lost claim fail.
+       case when not %(begins_effect)s then set_config('synchronous_commit', 'off', true) end,
        (select jsonb_agg(to_jsonb(c) || jsonb_build_object('live', (
                    select g.live from gate g where g.execution_id = %(execution)s and g.key = c.key and g.path = c.path)))
           from claimed c) as runs,
@@ -145,12 +148,21 @@ returning n.key
 
 
 def claim(
-    *, execution_id: UUID, keys: Sequence[str], tokens: Sequence[UUID], path: str, worker: str, reads: Sequence[str], wants_input: bool
+    *,
+    execution_id: UUID,
+    keys: Sequence[str],
+    tokens: Sequence[UUID],
+    path: str,
+    worker: str,
+    reads: Sequence[str],
+    wants_input: bool,
+    begins_effect: bool = False,
 ) -> Claim | None:
     """Take queued node runs of one execution; None when all are somebody else's, or the execution does not run.
 
     tokens   fresh random UUIDs, one for each key: the fence of everything written about the claim later
     reads    keys of node runs whose outputs come along
+    begins_effect   the effect follows at once, as if `begin_effect` had been called
     """
     rows = fetch_repeating(
         _CLAIM,
@@ -162,6 +174,7 @@ def claim(
             "worker": worker,
             "reads": list(reads),
             "wants_input": wants_input,
+            "begins_effect": begins_effect,
         },
         give_up_after_seconds=LEASE_SECONDS / 2,
     )

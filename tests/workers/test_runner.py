@@ -190,12 +190,13 @@ def test_a_large_output_goes_to_the_object_store_and_comes_back():
         "start": START,
         "wait": {"type": "control.delay", "config": {"seconds": 1}},
         "copy": put(text="${nodes.start.text}"),
-        "size": put(size="${size(nodes.copy.text)}"),
+        "size": {"type": "data.transform", "config": {"expression": "{'size': $length(text)}", "input": "${nodes.copy}"}},
     }
 
     execution = run(document(nodes, "start -> copy -> wait -> size"), {"text": "x" * 1_000_000})
 
     copy = NodeRun.objects.get(execution_id=execution.id, key="copy")
+    assert execution.error is None
     assert execution.output == {"size": 1_000_000}
     assert copy.output is None
     assert copy.output_ref
