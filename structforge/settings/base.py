@@ -1,6 +1,7 @@
 """Settings of every installation. Values that differ between installations come from the environment."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import environ
 
@@ -140,12 +141,13 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_DB_REUSE_MAX = 500  # else a new PostgreSQL connection for each task that uses Django's
 
 # Names that expressions read as `env.<name>`: values of the installation that are no secret.
-WORKFLOW_ENV = {"example_url": env.str("STRUCTFORGE_EXAMPLE_URL", default="")}
+EXAMPLE_URL = env.str("STRUCTFORGE_EXAMPLE_URL", default="")
+WORKFLOW_ENV = {"example_url": EXAMPLE_URL}
 
 # Nodes
 NODE_FUNCTION_MODULES = env.list("NODE_FUNCTION_MODULES", default=[])  # imported for the functions that they register with @node_function
 # Addresses that nodes may call though they are not public: host:port, CIDR, or CIDR with a port as in 10.0.0.0/8:443 or [fd00::/8]:443.
-EGRESS_ALLOWED = env.list("EGRESS_ALLOWED", default=[])
+EGRESS_ALLOWED = [*env.list("EGRESS_ALLOWED", default=[]), *filter(None, [urlsplit(EXAMPLE_URL).netloc])]
 OBJECT_STORE_URL = env.str(
     "OBJECT_STORE_URL", default=f"file://{STATE_DIR / 'objects'}"
 )  # outputs that are too large for a row; or s3://bucket/prefix
@@ -178,6 +180,8 @@ SESSION_COOKIE_AGE = HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # API. Whatever a view does not say is refused.
+HTTP_THREADS = env.int("HTTP_THREADS", default=128)  # requests under way at a time in one web process
+MAX_WAITS = HTTP_THREADS * 3 // 4  # of them those that wait for an execution to end
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=5_000_000)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -233,5 +237,6 @@ LOGGING = {
         "celery.app.trace": {"level": "WARNING"},  # a line for each task says less than the history of the execution
         "celery.worker.strategy": {"level": "WARNING"},
         "httpx2": {"level": "WARNING"},
+        "uvicorn.error": {"level": "WARNING"},
     },
 }

@@ -58,7 +58,7 @@ class Command(BaseCommand):
             self.user = _user(options["user"])
             saved = _store(read_document(definition), self.user)
             self._say_what_is_stored(saved)
-            statuses = [self._run(saved.version, path) for path in input or [None]]
+            statuses = [self._run(saved.version, path) for path in (input or (None,))]
         except StructForgeError as error:
             raise CommandError(_explained(error), returncode=USAGE) from error
         if any(statuses):
