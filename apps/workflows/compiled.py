@@ -40,6 +40,7 @@ def traits_of(node: Node) -> Traits:
         queue=node.queue or node_type.queue_of(node.config),
         on_worker_lost=node.on_worker_lost or ("ask" if effect is Effect.EXTERNAL else "rerun"),
         reads_upstream=node_type.reads_upstream,
+        verbatim=node_type.verbatim,
     )
 
 

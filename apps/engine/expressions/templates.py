@@ -105,18 +105,21 @@ class _Object:
         return {**self.constant, **{name: piece.resolve(scope) for name, piece in self.pieces}}
 
 
-def compile_template(value: Any, names: Names) -> Template:
-    """Compile the expressions in a JSON value. Raises ExpressionError at the first that does not compile."""
-    template, faults = check_template(value, names)
+def compile_template(value: Any, names: Names, *, verbatim: frozenset[str] = frozenset()) -> Template:
+    """Compile the expressions in a JSON value. Raises ExpressionError at the first that does not compile.
+
+    verbatim   keys of the value, an object, whose values are taken as they are
+    """
+    template, faults = check_template(value, names, verbatim=verbatim)
     if faults:
         raise faults[0]
     return template
 
 
-def check_template(value: Any, names: Names) -> tuple[Template, list[ExpressionError]]:
+def check_template(value: Any, names: Names, *, verbatim: frozenset[str] = frozenset()) -> tuple[Template, list[ExpressionError]]:
     """Compile the expressions in a JSON value, and say of each that does not compile why."""
     compiler = _Compiler(names)
-    piece = compiler.piece(value, "")
+    piece = compiler.piece(value, "") if not verbatim else compiler.object_piece(value, verbatim)
     return Template(tuple(compiler.expressions), value, piece), compiler.faults
 
 
@@ -138,6 +141,10 @@ class _Compiler:
                 numbered = self._pieces(enumerate(value), pointer)
                 return _List(value, numbered) if numbered else None
         return None
+
+    def object_piece(self, value: dict[str, Any], verbatim: frozenset[str]) -> _Piece | None:
+        named = self._pieces(((name, each) for name, each in value.items() if name not in verbatim), "")
+        return _Object(value, named) if named else None
 
     def _pieces(self, items: Iterable[tuple[_Step, Any]], pointer: str) -> tuple[tuple[_Step, _Piece], ...]:
         found = []

@@ -34,6 +34,9 @@ class NodeTypeLike(Protocol):
     @property
     def Config(self) -> type[BaseModel]: ...  # noqa: N802  # the name in the contract
 
+    @property
+    def verbatim(self) -> frozenset[str]: ...
+
     def ports(self, config: Mapping[str, Any], /) -> PortsLike: ...
 
     def check(self, config: Mapping[str, Any], /) -> Iterable[tuple[str, str]]: ...
@@ -63,6 +66,10 @@ class Draft:
     definition: Definition
     catalog: Mapping[str, NodeTypeLike]
     traits: Mapping[int, Traits]
+
+    def verbatim(self, node: Node) -> frozenset[str]:
+        """Keys of the node's config whose texts hold no expressions."""
+        return self.catalog[node.type].verbatim if node.type in self.catalog else frozenset()
 
     @property
     def nodes(self) -> Sequence[Node]:

@@ -21,11 +21,13 @@ class References:
         self._draft = draft
         self._faults: list[Problem] = []
         names = Names.of(draft.definition)
-        self._configs = [self._compiled(node.config, names, f"/nodes/{index}/config") for index, node in enumerate(draft.nodes)]
+        self._configs = [
+            self._compiled(node.config, names, f"/nodes/{index}/config", draft.verbatim(node)) for index, node in enumerate(draft.nodes)
+        ]
         self._output = self._compiled(draft.definition.output, names, "/output")
 
-    def _compiled(self, value: Any, names: Names, base: str) -> Template:
-        template, errors = check_template(value, names)
+    def _compiled(self, value: Any, names: Names, base: str, verbatim: frozenset[str] = frozenset()) -> Template:
+        template, errors = check_template(value, names, verbatim=verbatim)
         self._faults += [_fault(error, base) for error in errors]
         return template
 

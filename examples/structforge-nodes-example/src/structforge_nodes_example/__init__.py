@@ -1,0 +1,1 @@
+"""Node types and functions for StructForge, as an example."""
