@@ -39,6 +39,7 @@ class Arena:
 
     starts_while_redis_was_away   seconds that each took
     start_one   starts one execution; used to see whether starts are accepted while a server is away
+    stopping    the worker that was told to stop and has not been replaced yet
     """
 
     stack: Stack
@@ -46,13 +47,14 @@ class Arena:
     start_one: Callable[[], float]
     faults: list[Fault] = field(default_factory=list)
     starts_while_redis_was_away: list[float] = field(default_factory=list)
+    stopping: Process | None = None
 
     def note(self, kind: str, *, at: float | None = None, until: float | None = None, pids: Iterable[int] = EVERYBODY) -> None:
         at = at or time.time()
         self.faults.append(Fault(kind, at, until or at, tuple(pids)))
 
     def running_worker(self) -> Process | None:
-        running = [worker for worker in self.stack.workers if worker.is_running]
+        running = [worker for worker in self.stack.workers if worker.is_running and worker is not self.stopping]
         return self.random.choice(running) if running else None
 
 
@@ -159,13 +161,16 @@ def freeze_a_worker(arena: Arena) -> Sequence[Later]:
 
 
 def signal_somebody(arena: Arena) -> Sequence[Later]:
-    """SIGTERM or SIGQUIT, nine times of ten to a pool child, else to a whole worker, which is replaced once it has stopped."""
+    """SIGTERM or SIGQUIT, nine times of ten to a pool child, else to a whole worker, which is replaced once it has stopped.
+
+    One worker at a time is told to stop, as in a rolling restart.
+    """
     worker = arena.running_worker()
     if worker is None:
         return ()
     signum = arena.random.choice((signal.SIGTERM, signal.SIGQUIT))
     children = worker.children()
-    if children and arena.random.random() < 0.9:
+    if children and (arena.stopping is not None or arena.random.random() < 0.9):
         child = arena.random.choice(children)
         try:
             psutil.Process(child).send_signal(signum)
@@ -175,20 +180,24 @@ def signal_somebody(arena: Arena) -> Sequence[Later]:
         return ()
     arena.note(f"worker {signum.name}", pids=worker.family())
     worker.send(signum)
-    return (Later(0.5, lambda arena: _replace_when_stopped(worker)),)
+    arena.stopping = worker
+    return (Later(0.5, _replace_what_stops),)
 
 
-def _replace_when_stopped(worker: Process) -> Sequence[Later]:
+def _replace_what_stops(arena: Arena) -> Sequence[Later]:
+    worker = arena.stopping
+    assert worker is not None, "only a worker that was told to stop is waited for"
     if worker.is_running:
-        return (Later(0.5, lambda arena: _replace_when_stopped(worker)),)
+        return (Later(0.5, _replace_what_stops),)
     worker.start()
+    arena.stopping = None
     return ()
 
 
 def restart_what_died(arena: Arena) -> Sequence[Later]:
     """Do what a supervisor does: a worker that ended by itself is started again."""
     for worker in arena.stack.workers:
-        if not worker.is_running:
+        if not worker.is_running and worker is not arena.stopping:
             arena.note("worker ended", pids=(worker.pid,))
             worker.start()
     return ()

@@ -21,6 +21,8 @@ TICK_SECONDS = 0.05
 LOOK_EVERY_SECONDS = 0.25
 # So long the workers are left alone after the last execution, for frozen ones to report and for messages to be drained.
 QUIET_SECONDS = 3.0
+# Where more are started until the faults are done, so many are kept open.
+FEW_EXECUTIONS = 50
 DEFAULT_CALM_SECONDS = 10.0
 PROBES_FROM = 10**8
 
@@ -91,7 +93,13 @@ class Round:
         )
 
     def _needs_more(self) -> bool:
-        return self._scenario.tops_up and self._player.faults_left > 0
+        """Asked by the submitter's thread: True once few executions are left while faults are still to come."""
+        while self._scenario.tops_up and self._player.faults_left > 0:
+            still_open = self._open()
+            if still_open is not None and still_open < FEW_EXECUTIONS:
+                return True
+            time.sleep(LOOK_EVERY_SECONDS)
+        return False
 
     def _is_over(self) -> bool:
         if not self._submitter.is_done or self._open() != 0:

@@ -19,6 +19,7 @@ from tests.chaos.scenarios import CATALOGUE, LEASE_SECONDS, Scenario
 from tests.chaos.stack import Stack, WorkerKind
 
 WORKERS, CONCURRENCY, BEATS = 3, 3, 2
+STOP_SECONDS = 3
 
 
 def stack_for(scenario: Scenario, folder: Path) -> Stack:
@@ -27,7 +28,11 @@ def stack_for(scenario: Scenario, folder: Path) -> Stack:
         folder=folder,
         workers_wanted=(WorkerKind(WORKERS, CONCURRENCY, environment={"STRUCTFORGE_FAULT_POINTS": scenario.fault_points}),),
         beats_wanted=BEATS,
-        environment={"NODE_FUNCTION_MODULES": "tests.chaos.functions", "ENGINE_LEASE_SECONDS": str(LEASE_SECONDS)},
+        environment={
+            "NODE_FUNCTION_MODULES": "tests.chaos.functions",
+            "ENGINE_LEASE_SECONDS": str(LEASE_SECONDS),
+            "WORKER_STOP_SECONDS": str(STOP_SECONDS),
+        },
     )
 
 
