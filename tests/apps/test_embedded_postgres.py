@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import psutil
 import psycopg
 import pytest
 
+from apps.fleet.embedded import unprivileged
 from apps.fleet.embedded.errors import ServiceError
 from apps.fleet.embedded.ports import free_port, is_free
 from apps.fleet.embedded.postgres import Postgres
@@ -127,15 +129,20 @@ def test_a_taken_port_is_said_and_not_waited_for(postgres: Postgres, process: su
 
 
 def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path):
-    program = (
+    end_with_parent(tmp_path)
+
+
+def end_with_parent(folder: Path, *, before: str = "") -> None:
+    """Start a server from a process, kill the process, and wait until the server is gone."""
+    program = before + (
         "import sys; from pathlib import Path; from apps.fleet.embedded.postgres import Postgres\n"
         "server = Postgres(Path(sys.argv[1]), int(sys.argv[2]))\n"
         "print(server.start(2).pid, flush=True); sys.stdin.read()"
     )
     port = free_port()
-    with open(tmp_path / "log", "wb") as log:
+    with open(folder / "log", "wb") as log:
         parent = subprocess.Popen(
-            [sys.executable, "-c", program, str(tmp_path / "postgres"), str(port)],
+            [sys.executable, "-c", program, str(folder / "postgres"), str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -152,3 +159,49 @@ def test_it_ends_when_the_process_that_started_it_is_killed(tmp_path: Path):
 
     wait_until_gone(processes, within_seconds=10)
     wait_for(lambda: is_free(port), within_seconds=5)
+
+
+@pytest.fixture
+def without_namespaces(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As root where user namespaces are forbidden."""
+    if os.geteuid() != 0:
+        pytest.skip("only root has to become another user")
+    monkeypatch.setattr(unprivileged, "_works", lambda prefix: False)
+    unprivileged.identity.cache_clear()
+    yield
+    unprivileged.identity.cache_clear()
+
+
+@pytest.fixture
+def folder_for_all() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="structforge-for-all-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
+
+
+@pytest.mark.usefixtures("without_namespaces")
+def test_root_without_namespaces_runs_it_as_the_real_user_nobody(folder_for_all: Path):
+    postgres = Postgres(folder_for_all / "postgres", free_port())
+    with open(folder_for_all / "log", "wb") as log:
+        process = postgres.start(log)
+    try:
+        assert psutil.Process(process.pid).uids().real == unprivileged.NOBODY
+        with psycopg.connect(postgres.url) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    finally:
+        assert stop(process) == 0
+    again = start_again(postgres, folder_for_all / "log")
+    assert stop(again) == 0
+
+
+@pytest.mark.usefixtures("without_namespaces")
+def test_root_without_namespaces_is_told_when_nobody_cannot_reach_the_folder(tmp_path: Path):
+    tmp_path.chmod(0o700)
+    postgres = Postgres(tmp_path / "postgres", free_port())
+    with pytest.raises(ServiceError, match=r"the user nobody, who cannot enter .* Set STRUCTFORGE_STATE_DIR"):
+        postgres.prepare()
+
+
+def test_it_ends_with_its_parent_also_as_the_real_user_nobody(without_namespaces: None, folder_for_all: Path):
+    end_with_parent(folder_for_all, before="from apps.fleet.embedded import unprivileged; unprivileged._works = lambda prefix: False\n")
