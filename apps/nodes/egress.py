@@ -132,12 +132,12 @@ def resolve(host: str, port: int, timeout: float | None) -> list[str]:
 
     The system's resolver knows no time limit, so it works in a thread that is left behind when the time is over.
     """
-    answers: queue.SimpleQueue[list[str] | OSError | UnicodeError] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[list[str] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
             answers.put([str(found[4][0]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)])
-        except (OSError, UnicodeError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             answers.put(error)
 
     threading.Thread(target=ask, name="resolve", daemon=True).start()

@@ -1,5 +1,6 @@
 """One HTTP exchange of a node: the request, its redirects, the response within its limits, and errors with codes."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from apps.nodes.contract import NodeFailure
 from apps.nodes.egress import BlockedAddressError, Call
 
 MAX_REDIRECTS = 3
+_HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # What another origin may see of the headers of a request: none that could be a credential.
 _SAFE_HEADERS = frozenset(("accept", "accept-encoding", "accept-language", "content-type", "user-agent"))
@@ -82,6 +84,8 @@ def url_fault(url: httpx2.URL) -> str | None:
     """Say why a node cannot call this URL, None when it can."""
     if url.scheme not in ("http", "https") or not url.host:
         return f"expected a URL that begins with http:// or https://, found '{shown_url(url)}'."
+    if not _HOST.fullmatch(url.raw_host) or not 0 < (url.port or 80) <= 65_535:
+        return f"expected a URL with the name or address of a host, and a port up to 65535, found '{shown_url(url)}'."
     if url.userinfo:
         return "expected a URL without user name and password; they belong into a header."
     return None

@@ -1,0 +1,47 @@
+"""What the tests of node types share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from apps.engine.outcomes import Failed, Outcome, Succeeded
+from apps.engine.problems import InvalidDefinitionError
+from apps.engine.validation import validate
+from apps.nodes.contract import RunContext
+from apps.nodes.execute import perform
+from apps.nodes.registry import all_types, get_type
+
+
+def context_of(**values: Any) -> RunContext:
+    return RunContext(
+        **{"execution_id": "execution", "workspace_id": "workspace", "key": "node", "idempotency_key": "key-of-node"} | values
+    )
+
+
+def outcome_of(type_name: str, config: Mapping[str, Any], **values: Any) -> Outcome:
+    """What the runner gets from a node of this type with this config, its expressions resolved."""
+    return perform(get_type(type_name), config, context_of(**values))
+
+
+def output_of(type_name: str, config: Mapping[str, Any], **values: Any) -> Any:
+    outcome = outcome_of(type_name, config, **values)
+    assert isinstance(outcome, Succeeded), outcome
+    return outcome.output
+
+
+def failure_of(type_name: str, config: Mapping[str, Any], **values: Any) -> Failed:
+    outcome = outcome_of(type_name, config, **values)
+    assert isinstance(outcome, Failed), outcome
+    return outcome
+
+
+def faults_at_save(type_name: str, config: Mapping[str, Any]) -> dict[str, str]:
+    """{JSON pointer inside the config: message} of what saving a workflow with this node would refuse."""
+    node = {"key": "node", "type": type_name, "config": config}
+    nodes = [node] if type_name.startswith("trigger.") else [{"key": "start", "type": "trigger.manual"}, node]
+    edges = [{"source": "start", "target": "node"}] if len(nodes) > 1 else []
+    try:
+        validate({"schema": 1, "name": "one node", "nodes": nodes, "edges": edges}, all_types())
+    except InvalidDefinitionError as error:
+        base = f"/nodes/{len(nodes) - 1}/config"
+        return {each["pointer"].removeprefix(base): each["message"] for each in error.details["errors"]}
+    return {}
