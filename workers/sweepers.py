@@ -160,12 +160,13 @@ class Sweeper:
         """When Redis was emptied or replaced, send everything that is queued again."""
         if not self._epoch.has_changed():
             return 0
-        log.warning("Redis was emptied or replaced: all queued node runs are sent again.")
         sent = 0
         while rows := self._epoch.next_batch():
             self._send(rows)
             sent += len(rows)
             self.observe_database()  # sending takes its time, which is no silence of the database
+        if sent:
+            log.warning("Redis was emptied or replaced: all %d queued node runs were sent again.", sent)
         return sent
 
     def stop_cancelling(self) -> int:
