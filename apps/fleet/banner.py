@@ -9,6 +9,7 @@ def banner(*, page: str, login: str | None, seconds: float) -> str:
             "",
             f"StructForge is ready, {seconds:.1f} s after its start.",
             "",
+            f"  Start    {page}/",
             f"  Admin    {page}/admin/",
             f"  API      {page}/api/docs",
             f"  Login    {f'{login}   (shown this once)' if login else known}",

@@ -52,7 +52,7 @@ class Options:
     sample: bool
 
 
-@dataclass(frozen=True)
+@dataclass
 class Installation:
     """Everything that runs on one state folder."""
 
@@ -61,15 +61,17 @@ class Installation:
     options: Options
     started_at: float
     """When this process began, as time.time()."""
+    ready_after_seconds: float | None = None
 
     def run(self) -> int:
         logs = Logs()
         lifeline = Lifeline()
         forker = Forker(lifeline)
         table = Table(self.addresses, forker, self._login, _worker_stop_seconds())
-        supervisor = Supervisor([table.servers()], logs, on_change=self._write_processes, on_ready=lambda: logs.plain(self._banner()))
+        supervisor = Supervisor([table.servers()], logs, on_change=self._on_change, on_ready=lambda: logs.plain(self._banner()))
         forker.close_inherited += [supervisor.close_inherited, self.folder.close_lock]
         supervisor.listen_to_signals()
+        logs.plain(f"StructForge starts; what it keeps is in {self.folder.path}")
         supervisor.start_first_stage()  # they boot while this process loads the rest
         try:
             roles = _load_roles()
@@ -83,13 +85,15 @@ class Installation:
     def _login(self) -> Path:
         return self.folder.path / "first-login"
 
-    def _write_processes(self, children: Sequence[Child]) -> None:
+    def _on_change(self, children: Sequence[Child]) -> None:
+        if self.ready_after_seconds is None and all(child.has_been_ready or child.process.is_one_shot for child in children):
+            self.ready_after_seconds = time.time() - self.started_at
         self.folder.write_processes(self.addresses.page, children)
 
     def _banner(self) -> str:
         login = self._login.read_text() if self._login.exists() else None
         self._login.unlink(missing_ok=True)
-        return banner(page=self.addresses.page, login=login, seconds=time.time() - self.started_at)
+        return banner(page=self.addresses.page, login=login, seconds=self.ready_after_seconds or 0)
 
 
 def _parse(arguments: Sequence[str]) -> Options:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -31,6 +32,16 @@ def stubborn() -> None:
     print(f"started {os.getpid()}", flush=True)
     while True:
         time.sleep(HOUR)
+
+
+def slow() -> None:
+    """Needs a second to stop."""
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    print(f"started {os.getpid()}", flush=True)
+    stopping.wait(HOUR)
+    threading.Event().wait(1)
+    print("finished", flush=True)
 
 
 def parent() -> None:
@@ -66,6 +77,8 @@ class Case:
                 return [[make("stubborn", stubborn, stop_seconds=1)]]
             case "patient":
                 return [[make("stubborn", stubborn, stop_seconds=HOUR)]]
+            case "slow":
+                return [[make("slow", slow, stop_seconds=HOUR)]]
             case "parent":
                 return [[make("parent", parent)]]
             case "one-shot-fails":

@@ -116,10 +116,26 @@ def test_asked_twice_it_kills_at_once(supervise: Callable[[str], Supervised]):
     os.kill(supervised.process.pid, signal.SIGINT)
     supervised.until("stubborn +. stays")
 
-    os.kill(supervised.process.pid, signal.SIGINT)
+    wait_for(lambda: ask_again(supervised), within_seconds=10)
+
+    wait_until_gone([child], within_seconds=1)
+
+
+def ask_again(supervised: Supervised) -> bool:
+    """Press Ctrl-C; whether it has ended."""
+    supervised.process.send_signal(signal.SIGINT)
+    return supervised.process.poll() is not None
+
+
+def test_the_same_request_from_two_sides_is_one(supervise: Callable[[str], Supervised]):
+    supervised = supervise("slow")
+    child = supervised.started("slow")
+    for _ in range(3):
+        os.kill(supervised.process.pid, signal.SIGTERM)
 
     assert supervised.process.wait(20) == 0
-    wait_until_gone([child], within_seconds=1)
+    assert "slow | finished" in supervised.rest()
+    assert not is_running(child)
 
 
 def test_a_killed_supervisor_leaves_neither_children_nor_their_children(supervise: Callable[[str], Supervised]):

@@ -13,6 +13,7 @@ from apps.fleet.supervisor.process import Process
 LOOK_EVERY_SECONDS = 0.05
 """While something starts or stops; else the loop sleeps until a child prints, ends, or is due."""
 REST_SECONDS = 5.0
+SAME_REQUEST_SECONDS = 0.5
 MOST_FAILURES_BEFORE_READY = 5
 NAME = "supervisor"
 
@@ -36,7 +37,8 @@ class Supervisor:
     on_ready: Callable[[], None]
     children: list[Child] = field(default_factory=list)
     _stages: list[list[Child]] = field(default_factory=list)
-    _stops: int = 0
+    _asked_to_stop_at: float | None = None
+    _is_impatient: bool = False
     _is_ready: bool = False
     _wake: tuple[socket.socket, socket.socket] = field(default_factory=socket.socketpair)
 
@@ -74,7 +76,7 @@ class Supervisor:
         """Supervise until told to stop; the exit code for the shell."""
         code = 0
         try:
-            while not self._stops:
+            while self._asked_to_stop_at is None:
                 self._step()
         except GiveUpError as error:
             self.logs.release()
@@ -171,7 +173,7 @@ class Supervisor:
         if child.collect() is not None:
             child.status = Status.STOPPED
             self.on_change(self.children)
-        elif waited_seconds > child.process.stop_seconds or self._stops > 1:
+        elif waited_seconds > child.process.stop_seconds or self._is_impatient:
             child.kill()
 
     def _drain_for(self, seconds: float) -> None:
@@ -198,7 +200,12 @@ class Supervisor:
                 self._wake[0].recv(4096)
 
     def _ask_to_stop(self, signum: int, frame: FrameType | None) -> None:
-        self._stops += 1
+        """Note the first request; a later one means now. Several at once are one: `make` passes on what the terminal sends to both."""
+        now = time.monotonic()
+        if self._asked_to_stop_at is None:
+            self._asked_to_stop_at = now
+        elif now - self._asked_to_stop_at > SAME_REQUEST_SECONDS:
+            self._is_impatient = True
 
 
 def describe(code: int) -> str:
