@@ -7,15 +7,13 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import django
 
 from tests.bench.platform import Platform
 from tests.bench.table import Row, text, write
-from tests.chaos.processes import REPOSITORY
+from tests.chaos.processes import STATE
 
-STATE = Path(os.environ.get("STRUCTFORGE_STATE_DIR", REPOSITORY / ".structforge"))
 NAMES = ("W1", "W2", "W3", "W4", "W5")
 
 

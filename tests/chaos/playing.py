@@ -2,17 +2,15 @@
 
 import fcntl
 import json
-import os
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-from tests.chaos.processes import REPOSITORY, python
+from tests.chaos.processes import REPOSITORY, STATE, python
 from tests.chaos.scenarios import CALM, Scenario
 
-RECORD = Path(os.environ.get("STRUCTFORGE_STATE_DIR", REPOSITORY / ".structforge")) / "chaos.jsonl"
+RECORD = STATE / "chaos.jsonl"
 SET_UP_SECONDS = 120.0
 
 

@@ -15,6 +15,8 @@ import psutil
 from apps.fleet.embedded.lifeline import signal_when_parent_dies
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
+STATE = Path(os.environ.get("STRUCTFORGE_STATE_DIR") or REPOSITORY / ".structforge").resolve()
+"""Where records are kept, and below it the folders of private installations."""
 
 
 class NotInTimeError(RuntimeError):

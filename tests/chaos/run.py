@@ -14,7 +14,7 @@ from pathlib import Path
 
 import django
 
-from tests.chaos.processes import REPOSITORY
+from tests.chaos.processes import STATE
 from tests.chaos.scenarios import CATALOGUE, LEASE_SECONDS, Scenario
 from tests.chaos.stack import Stack, WorkerKind
 
@@ -73,7 +73,7 @@ def main(argv: Sequence[str]) -> int:
         profile=options.profile,
         executions=options.executions or scenario.executions.get(options.profile, 200),
         calm_seconds=options.calm_seconds,
-        folder=options.folder or REPOSITORY / ".structforge" / "chaos" / scenario.name,
+        folder=options.folder or STATE / "chaos" / scenario.name,
         seed=seed,
     )
 
