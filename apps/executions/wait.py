@@ -3,10 +3,11 @@
 import time
 from uuid import UUID
 
+from asgiref.sync import sync_to_async
 from django.db import connection
 
 from apps.engine.statuses import SETTLED_EXECUTION
-from apps.executions.models import Execution, ExecutionQuerySet
+from apps.executions.models import Execution
 from apps.realtime.follow import Notice, afollow, follow
 
 CHECK_SECONDS = 2.0  # a message may be lost: that often the row itself is read
@@ -33,7 +34,7 @@ async def await_until_settled(execution_id: UUID | str, seconds: float) -> bool:
     async with afollow([execution_id]) as inbox:
         while True:
             notice = await inbox.get(min(CHECK_SECONDS, deadline - time.monotonic()))
-            if _says_settled(notice) or (notice is None and await _settled(execution_id).aexists()):
+            if _says_settled(notice) or (notice is None and await sync_to_async(_is_settled)(execution_id)):
                 return True
             if time.monotonic() >= deadline:
                 return False
@@ -44,11 +45,7 @@ def _says_settled(notice: Notice) -> bool:
 
 
 def _is_settled(execution_id: UUID | str) -> bool:
-    is_settled = _settled(execution_id).exists()
+    is_settled = Execution.objects.filter(pk=execution_id, status__in=SETTLED_EXECUTION).exists()
     if not connection.in_atomic_block:
         connection.close()
     return is_settled
-
-
-def _settled(execution_id: UUID | str) -> ExecutionQuerySet:
-    return Execution.objects.filter(pk=execution_id, status__in=SETTLED_EXECUTION)

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async as in_thread
 
 from apps.accounts.models import User
 from apps.executions.actions import start_execution
@@ -52,7 +52,7 @@ BRANCHES: dict[str, Any] = {
 }
 
 
-@sync_to_async
+@in_thread
 def started(amount: int = 2000) -> tuple[UUID, User, str]:
     version = make_version(BRANCHES)
     user = version.workspace.owner
@@ -91,12 +91,12 @@ class View:
 async def test_the_snapshot_and_the_messages_make_what_a_refetch_shows(steps_before_the_snapshot):
     execution_id, user, token = await started()
     for _ in range(steps_before_the_snapshot):
-        await sync_to_async(step)(execution_id)
+        await in_thread(step)(execution_id)
 
     async with socket(execution_id, bearer(token)) as client:
         view = View(await client.message())
-        await sync_to_async(drive)(execution_id)
-        refetched = await sync_to_async(find_snapshot)(user, str(execution_id))
+        await in_thread(drive)(execution_id)
+        refetched = await in_thread(find_snapshot)(user, str(execution_id))
         while view.sequence < refetched["sequence"]:
             view = view.after(await client.message())
 
@@ -113,8 +113,8 @@ async def test_messages_that_were_lost_are_made_good_by_a_snapshot(lost, monkeyp
         view = View(await client.message())
         with monkeypatch.context() as losing:
             losing.setattr("apps.executions.announcements.announce", losing_announce(lost, after=view.sequence))
-            await sync_to_async(drive)(execution_id)
-        refetched = await sync_to_async(find_snapshot)(user, str(execution_id))
+            await in_thread(drive)(execution_id)
+        refetched = await in_thread(find_snapshot)(user, str(execution_id))
         kinds = []
         while view.sequence < refetched["sequence"]:
             message = await client.message()
@@ -174,7 +174,7 @@ async def test_without_redis_the_snapshot_still_comes(settings, monkeypatch):
     execution_id, _, token = await started()
     async with socket(execution_id, bearer(token)) as client:
         assert (await client.message())["status"] == "running"
-        await sync_to_async(drive)(execution_id)
+        await in_thread(drive)(execution_id)
 
         while (snapshot := await client.message())["status"] != "success":
             pass

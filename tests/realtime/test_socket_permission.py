@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async as in_thread
 from django.contrib.sessions.models import Session
 
 from apps.accounts.models import User, Workspace
@@ -40,13 +40,13 @@ async def first_message(execution_id: UUID, headers: Headers) -> dict[str, Any]:
 
 
 async def test_the_owner_may_by_token(execution_id, owner):
-    headers = await sync_to_async(lambda: bearer(token_of(owner)))()
+    headers = await in_thread(lambda: bearer(token_of(owner)))()
 
     assert (await first_message(execution_id, headers))["execution_id"] == str(execution_id)
 
 
 async def test_the_owner_may_by_a_first_message(execution_id, owner):
-    token = await sync_to_async(token_of)(owner)
+    token = await in_thread(token_of)(owner)
     async with socket(execution_id) as client:
         await client.send({"type": "authenticate", "token": token})
 
@@ -54,7 +54,7 @@ async def test_the_owner_may_by_a_first_message(execution_id, owner):
 
 
 async def test_the_owner_may_by_the_session_of_one_of_our_pages(execution_id, owner):
-    headers = await sync_to_async(lambda: cookie(login(owner), OURS))()
+    headers = await in_thread(lambda: cookie(login(owner), OURS))()
 
     assert (await first_message(execution_id, headers))["type"] == "execution.snapshot"
 
@@ -62,35 +62,35 @@ async def test_the_owner_may_by_the_session_of_one_of_our_pages(execution_id, ow
 async def test_an_operator_may(execution_id, stranger):
     stranger.is_superuser = True
     await stranger.asave()
-    headers = await sync_to_async(lambda: bearer(token_of(stranger)))()
+    headers = await in_thread(lambda: bearer(token_of(stranger)))()
 
     assert (await first_message(execution_id, headers))["type"] == "execution.snapshot"
 
 
 @pytest.mark.parametrize("is_known", [True, False])
 async def test_foreign_and_unknown_executions_are_refused_alike(execution_id, stranger, is_known):
-    token = await sync_to_async(token_of)(stranger)
+    token = await in_thread(token_of)(stranger)
     async with socket(execution_id if is_known else uuid4(), bearer(token)) as client:
         assert await client.closing() == Close.NOT_FOUND
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost.evil.example"])
 async def test_a_foreign_page_does_not_get_a_socket(execution_id, owner, origin):
-    headers = await sync_to_async(lambda: cookie(login(owner), origin))()
+    headers = await in_thread(lambda: cookie(login(owner), origin))()
 
     assert not await Socket(execution_id, headers).connect()
 
 
 async def test_a_cookie_without_an_origin_does_not_count(execution_id, owner, monkeypatch):
     monkeypatch.setattr(consumer, "AUTHENTICATE_SECONDS", 0.05)
-    headers = await sync_to_async(lambda: cookie(login(owner), None))()
+    headers = await in_thread(lambda: cookie(login(owner), None))()
     async with socket(execution_id, headers) as client:
         assert await client.closing() == Close.NOT_AUTHENTICATED
 
 
 async def test_a_token_in_the_address_does_not_count(execution_id, owner, monkeypatch):
     monkeypatch.setattr(consumer, "AUTHENTICATE_SECONDS", 0.05)
-    token = await sync_to_async(token_of)(owner)
+    token = await in_thread(token_of)(owner)
     async with socket(execution_id, query=f"?token={token}") as client:
         assert await client.closing() == Close.NOT_AUTHENTICATED
 
@@ -102,7 +102,7 @@ async def test_a_wrong_token_is_refused(execution_id):
 
 async def test_a_logout_closes_the_socket(execution_id, owner, monkeypatch):
     monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
-    token = await sync_to_async(token_of)(owner)
+    token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
         await Session.objects.all().adelete()
@@ -112,7 +112,7 @@ async def test_a_logout_closes_the_socket(execution_id, owner, monkeypatch):
 
 async def test_lost_permission_closes_the_socket(execution_id, owner, stranger, monkeypatch):
     monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
-    token = await sync_to_async(token_of)(owner)
+    token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
         await Workspace.objects.filter(owner=owner).aupdate(owner=stranger, is_personal=False)
@@ -122,7 +122,7 @@ async def test_lost_permission_closes_the_socket(execution_id, owner, stranger, 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '"text"', '{"type": "shout"}', '{"type": "authenticate", "token": 7}', "x" * 20_000])
 async def test_a_malformed_message_closes_the_socket(execution_id, owner, text):
-    token = await sync_to_async(token_of)(owner)
+    token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
         await client.send_raw(text=text)
@@ -131,7 +131,7 @@ async def test_a_malformed_message_closes_the_socket(execution_id, owner, text):
 
 
 async def test_bytes_close_the_socket(execution_id, owner):
-    token = await sync_to_async(token_of)(owner)
+    token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
         await client.send_raw(bytes=b"\x00\xff")
@@ -140,7 +140,7 @@ async def test_bytes_close_the_socket(execution_id, owner):
 
 
 async def test_who_talks_too_much_is_cut_off(execution_id, owner):
-    token = await sync_to_async(token_of)(owner)
+    token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
         for _ in range(11):
@@ -150,9 +150,9 @@ async def test_who_talks_too_much_is_cut_off(execution_id, owner):
 
 
 async def test_another_persons_token_does_not_take_over(execution_id, owner, stranger):
-    token = await sync_to_async(token_of)(owner)
+    token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
-        await client.send({"type": "authenticate", "token": await sync_to_async(token_of)(stranger)})
+        await client.send({"type": "authenticate", "token": await in_thread(token_of)(stranger)})
 
         assert await client.closing() == Close.NOT_AUTHENTICATED

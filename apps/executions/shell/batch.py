@@ -34,12 +34,12 @@ class _Bar:
 class _Steps:
     def __init__(self, console: Console, total: int) -> None:
         self._console, self._total = console, total
-        self._next = 0
+        self._next = self._step = max(1, total // LINES_OF_PROGRESS)
 
     def show(self, ended: int) -> None:
-        if ended >= self._next and ended:
-            self._console.print(f"{ended:>6} of {self._total} executions have ended", highlight=False)
-            self._next = min(self._total, ended + max(1, self._total // LINES_OF_PROGRESS))
+        if ended >= self._next:
+            self._console.print(f"{ended:>6} of {self._total} executions have ended")
+            self._next = min(self._total, ended + self._step)
 
 
 @contextmanager
@@ -52,10 +52,11 @@ def meter_of(console: Console, total: int) -> Iterator[Meter]:
         yield _Bar(progress, total)
 
 
-def read_results(execution_ids: Collection[UUID]) -> list[dict[str, Any]]:
-    """[{"business_key", "status", "output", "error"}], in the order of their starts."""
-    found = Execution.objects.filter(pk__in=execution_ids).order_by("pk")
-    return [dict(row) for row in found.values("business_key", "status", "output", "error")]
+def read_results(execution_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+    """[{"business_key", "status", "output", "error"}], in the order of the ids."""
+    found = Execution.objects.filter(pk__in=execution_ids).values("pk", "business_key", "status", "output", "error")
+    rows = {row["pk"]: dict(row) for row in found}
+    return [rows[execution_id] for execution_id in execution_ids]
 
 
 def any_was_picked_up(execution_ids: Collection[UUID]) -> bool:
@@ -69,9 +70,10 @@ def count_attempts(execution_ids: Collection[UUID]) -> tuple[int, int]:
     return runs.count(), runs.aggregate(more=Sum(F("attempt") - 1))["more"] or 0
 
 
-def report(results: Sequence[Mapping[str, Any]], group_by: str | None) -> list[Table]:
+def report(results: Sequence[Mapping[str, Any]], fields: Sequence[str], group_by: str | None) -> list[Table]:
     """One table: executions by what they came to. With `group_by`, a field of the output: one for each of its values, with its executions.
 
+    fields   names of the output, in the order of the definition
     What failed has no output, and is grouped by its status.
     """
     if group_by is None:
@@ -79,7 +81,8 @@ def report(results: Sequence[Mapping[str, Any]], group_by: str | None) -> list[T
     groups: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for each in results:
         groups[str((each["output"] or {}).get(group_by, each["status"]))].append(each)
-    return [*(_group(name, members, group_by) for name, members in sorted(groups.items())), _counts(group_by, _sizes(groups))]
+    others = [field for field in fields if field != group_by]
+    return [*(_group(name, members, others, group_by) for name, members in sorted(groups.items())), _counts(group_by, _sizes(groups))]
 
 
 def _sizes(groups: Mapping[str, Sequence[object]]) -> Counter[str]:
@@ -95,12 +98,13 @@ def _counts(heading: str, counts: Counter[str]) -> Table:
     return table
 
 
-def _group(name: str, members: Sequence[Mapping[str, Any]], group_by: str) -> Table:
-    fields = list(dict.fromkeys(field for each in members for field in each["output"] or {} if field != group_by))
-    table = Table("Execution", *fields, "error", title=f"{group_by}: {name}", title_justify="left")
+def _group(name: str, members: Sequence[Mapping[str, Any]], fields: Sequence[str], group_by: str) -> Table:
+    has_errors = any(each["error"] for each in members)
+    table = Table("Execution", *fields, *(["Error"] if has_errors else []), title=f"{group_by}: {name}", title_justify="left")
     for each in members[:MAX_ROWS]:
         output, error = each["output"] or {}, each["error"] or {}
-        table.add_row(each["business_key"], *(_cell(output.get(field)) for field in fields), _cell(error.get("message")))
+        errors = [_cell(error.get("message"))] if has_errors else []
+        table.add_row(each["business_key"], *(_cell(output.get(field)) for field in fields), *errors)
     if len(members) > MAX_ROWS:
         table.add_row(f"… {len(members) - MAX_ROWS} more")
     return table

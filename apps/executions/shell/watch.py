@@ -13,6 +13,7 @@ from apps.realtime.follow import follow
 from apps.realtime.sequence import Sequence
 
 TICK_SECONDS = 1.0  # without news: that often the database is asked, and the caller may look at the clock
+INTERNAL = "$"  # begins the keys of node runs that the engine adds
 
 
 class Picture:
@@ -48,6 +49,8 @@ class Picture:
 
     def _update(self, node_runs: Collection[Mapping[str, Any]]) -> None:
         for each in node_runs:
+            if each["key"].startswith(INTERNAL):
+                continue
             known = self.node_runs.setdefault((each["key"], each["path"]), {"revision": 0})
             if each["revision"] >= known["revision"]:
                 known.update(each)
