@@ -94,7 +94,8 @@ DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379")
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"{REDIS_URL.rstrip('/')}/2"}}
 
-# Live messages. The pub/sub layer, since the default one drops every socket that is idle for 5 s: its blocking reads run into redis-py's time-out.
+# Live messages. The pub/sub layer, since the default one drops every socket that is idle for 5 s: its blocking reads run into the time-out
+# of redis-py.
 LIVE_REDIS_URL = f"{REDIS_URL.rstrip('/')}/1"
 LIVE_PREFIX = "live"
 CHANNEL_LAYERS = {
@@ -206,6 +207,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "apps.core.api.description.add_errors"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "Priority": "apps.executions.models.Execution.Priority",
