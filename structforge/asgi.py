@@ -2,13 +2,14 @@
 
 import os
 
+import django
 from channels.routing import ProtocolTypeRouter
-from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "structforge.settings.prod")
-http = get_asgi_application()
+django.setup(set_prefix=False)
 
-from apps.core.api.body_limit import BodyLimit  # noqa: E402  # they load models, which need Django set up
+from apps.core.api.body_limit import BodyLimit  # noqa: E402  # they need Django set up
 from structforge import sockets  # noqa: E402
+from structforge.http import ThreadHandler  # noqa: E402
 
-application = ProtocolTypeRouter({"http": BodyLimit(http), "websocket": sockets.application})
+application = ProtocolTypeRouter({"http": BodyLimit(ThreadHandler()), "websocket": sockets.application})

@@ -18,7 +18,7 @@ if env.bool("DEBUG", default=False):
 
 # `manage.py collectstatic` writes compressed files with their content in their names, which browsers keep for ever.
 WHITENOISE_USE_FINDERS = False
-STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static"))  # noqa: F405
+STATIC_ROOT = env.str("STATIC_ROOT", default=str(BASE_DIR / "build" / "static"))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},

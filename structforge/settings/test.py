@@ -2,7 +2,7 @@
 
 from structforge.settings.base import *  # noqa: F403
 
-NODE_FUNCTION_MODULES = [*NODE_FUNCTION_MODULES, "tests.workers.functions"]  # noqa: F405
+NODE_FUNCTION_MODULES = [*NODE_FUNCTION_MODULES, "tests.workers.functions"]
 
 SECRET_KEY = "for tests alone: what it signs does not leave the machine that runs them"  # noqa: S105
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # Argon2 is slow on purpose

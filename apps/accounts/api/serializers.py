@@ -29,6 +29,8 @@ class TokensOutput(serializers.Serializer[Any]):
 
 
 class UserOutput(serializers.ModelSerializer[User]):
+    email = serializers.CharField(help_text="Empty where none is known.")
+
     class Meta:
         model = User
         fields = ["id", "username", "email", "first_name", "last_name", "is_superuser", "date_joined"]

@@ -45,8 +45,9 @@ def _checked(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
 class AnyJson(serializers.Field[Any, Any, Any, Any]):
     """Any JSON value; the parser has checked that it is one."""
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(allow_null=True, **options)
+    def validate_empty_values(self, data: Any) -> tuple[bool, Any]:
+        # null is a value like any other; with `allow_null` the description would name it twice.
+        return (True, None) if data is None else super().validate_empty_values(data)
 
     def to_internal_value(self, data: Any) -> Any:
         return data

@@ -1,8 +1,10 @@
 """Starting executions over HTTP. The hot path: two queries, one of them the start itself."""
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -28,6 +30,8 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="A second start of the workflow with this key answers 200 with the first one's execution; its body is not compared.",
 )
 ERRORS = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
+# Each holds a thread of this process. Whoever finds no place is answered at once, and asks for the result later.
+_waits = threading.BoundedSemaphore(settings.MAX_WAITS)
 
 
 class InvalidIdempotencyKeyError(InvalidError):
@@ -109,8 +113,11 @@ def _idempotency_key(request: Request) -> str | None:
 def _result(started: Started, *, wait_seconds: float) -> dict[str, Any]:
     """The body of the answer. One that nobody waits for has just begun: that needs no query."""
     result: dict[str, Any] = {"status": "running", "output": None, "output_ref": None, "error": None, "finished_at": None}
-    if wait_seconds:
-        wait_until_settled(started.execution_id, wait_seconds)
+    if wait_seconds and _waits.acquire(blocking=False):
+        try:
+            wait_until_settled(started.execution_id, wait_seconds)
+        finally:
+            _waits.release()
     if wait_seconds or not started.created:
         result = queries.get_result(started.execution_id)
     url = output_url(started.execution_id, result.pop("output_ref"))

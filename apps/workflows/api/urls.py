@@ -1,9 +1,11 @@
 from django.urls import path
 
-from apps.workflows.api import expressions, views
+from apps.workflows.api import expressions, node_types, views
 
 urlpatterns = [
     path("definition-schema", views.DefinitionSchemaView.as_view(), name="definition-schema"),
+    path("node-types", node_types.NodeTypesView.as_view(), name="node-types"),
+    path("node-types/<str:name>", node_types.NodeTypeView.as_view(), name="node-type"),
     path("expressions/check", expressions.ExpressionCheckView.as_view(), name="check-expression"),
     path("workflows", views.WorkflowsView.as_view(), name="workflows"),
     path("workflows/validate", views.ValidateView.as_view(), name="validate-definition"),
