@@ -10,6 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+# Given a callback that ends the work from another thread, as RunContext.on_cancel is.
+OnCancel = Callable[[Callable[[], None]], None]
+
 
 class ChildLateError(Exception):
     """No answer came in time; the child was killed."""
@@ -41,10 +44,15 @@ class _Child:
         self._requests, self._answers = self._process.stdin, self._process.stdout
         os.set_blocking(self._requests.fileno(), False)
         self._lock = threading.Lock()
-        self._is_asked = self._is_cancelled = False
+        self._is_taken = self._is_cancelled = False
+
+    def take(self, on_cancel: OnCancel | None) -> None:
+        """Begin to work for a caller, who may cancel from now until the answer."""
+        self._is_taken = True
+        if on_cancel is not None:
+            on_cancel(self.cancel)
 
     def ask(self, request: bytes, deadline: float) -> bytes:
-        self._is_asked = True
         try:
             self._write(struct.pack(">I", len(request)) + request, deadline)
             (length,) = struct.unpack(">I", self._read(4, deadline))
@@ -56,12 +64,12 @@ class _Child:
             raise ChildDiedError(-code if code < 0 else None) from error
         finally:
             with self._lock:
-                self._is_asked = False
+                self._is_taken = False
 
     def cancel(self) -> None:
         """Kill it, from any thread, unless it has answered: then it works for somebody else."""
         with self._lock:
-            if self._is_asked:
+            if self._is_taken:
                 self._is_cancelled = True
                 self._process.kill()
 
@@ -112,7 +120,7 @@ class ChildPool:
         os.register_at_fork(after_in_child=self._start_afresh)
         atexit.register(self.close)
 
-    def ask(self, request: bytes, *, seconds: float, on_cancel: Callable[[Callable[[], None]], None] | None = None) -> bytes:
+    def ask(self, request: bytes, *, seconds: float, on_cancel: OnCancel | None = None) -> bytes:
         """Answer to one request.
 
         seconds     counted from when a child is free
@@ -124,9 +132,8 @@ class ChildPool:
             raise PoolBusyError
         try:
             child = self._take()
-            if on_cancel is not None:
-                on_cancel(child.cancel)
             try:
+                child.take(on_cancel)
                 answer = child.ask(request, time.monotonic() + seconds)
             except BaseException:
                 child.end()

@@ -1,14 +1,13 @@
 """JSONata, evaluated in child processes."""
 
 import sys
-from collections.abc import Callable
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from apps.nodes.child_pool import ChildCancelledError, ChildDiedError, ChildLateError, ChildPool, PoolBusyError
+from apps.nodes.child_pool import ChildCancelledError, ChildDiedError, ChildLateError, ChildPool, OnCancel, PoolBusyError
 from apps.nodes.contract import NodeFailure
 
 MAX_CHILDREN = 2
@@ -26,9 +25,7 @@ def _pool() -> ChildPool:
     return ChildPool([sys.executable, "-I", str(child)], size=MAX_CHILDREN, wait_seconds=WAIT_SECONDS)
 
 
-def evaluate(
-    expression: str, value: Any, *, timeout_seconds: float, memory_mb: int, on_cancel: Callable[[Callable[[], None]], None] | None = None
-) -> Any:
+def evaluate(expression: str, value: Any, *, timeout_seconds: float, memory_mb: int, on_cancel: OnCancel | None = None) -> Any:
     """Result of a JSONata expression; None where it gives nothing.
 
     Raises NodeFailure: expression_failed, timeout, memory_exceeded, output_too_large, sandbox_crashed, sandbox_busy, cancelled.
@@ -51,7 +48,7 @@ def _ask(
     value: Any,
     timeout_seconds: float,
     memory_mb: int,
-    on_cancel: Callable[[Callable[[], None]], None] | None,
+    on_cancel: OnCancel | None,
     *,
     only_parse: bool,
 ) -> Any:

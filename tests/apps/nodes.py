@@ -1,6 +1,7 @@
 """What the tests of node types share."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from apps.engine.outcomes import Failed, Outcome, Succeeded
@@ -15,6 +16,25 @@ def context_of(**values: Any) -> RunContext:
     return RunContext(
         **{"execution_id": "execution", "workspace_id": "workspace", "key": "node", "idempotency_key": "key-of-node"} | values
     )
+
+
+def outcome_when_cancelled(type_name: str, config: Mapping[str, Any]) -> Outcome:
+    """What comes of a node that is cancelled as soon as it can be: once it has said how."""
+    can_be_cancelled, outcomes = threading.Event(), []
+
+    class WatchedContext(RunContext):
+        def on_cancel(self, callback: Callable[[], None]) -> None:
+            RunContext.on_cancel(self, callback)
+            can_be_cancelled.set()
+
+    context = WatchedContext(execution_id="execution", workspace_id="workspace", key="node")
+    run = threading.Thread(target=lambda: outcomes.append(perform(get_type(type_name), config, context)))
+    run.start()
+    assert can_be_cancelled.wait(10)
+    context.cancel()
+    run.join(10)
+    assert outcomes, "the node went on"
+    return outcomes[0]
 
 
 def outcome_of(type_name: str, config: Mapping[str, Any], **values: Any) -> Outcome:
