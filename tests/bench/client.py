@@ -46,7 +46,7 @@ class Client:
     def _connection(self) -> http.client.HTTPConnection:
         if not hasattr(self._local, "connection"):
             self._local.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
-        return self._local.connection  # type: ignore[no-any-return]
+        return self._local.connection
 
 
 def in_parallel(count: int, connections: int, action: Callable[[], object]) -> None:

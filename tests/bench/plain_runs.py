@@ -26,7 +26,7 @@ def fan_seconds(width: int) -> float:
 
     def run() -> None:
         body = chord(group(step.si(STEP) for _ in range(width)), join.s())
-        assert (step.si(STEP) | body).apply_async().get(timeout=PATIENCE_SECONDS, interval=0.001) == width
+        assert chain(step.si(STEP), body).apply_async().get(timeout=PATIENCE_SECONDS, interval=0.001) == width
 
     return seconds_of(run)
 

@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -26,7 +27,7 @@ PATIENCE_SECONDS = 25
 LONGEST_WORK_SECONDS = 0.02
 
 # By pid: a fork must not use its parent's connection.
-_connections: dict[int, psycopg.Connection[tuple[object, ...]]] = {}
+_connections: dict[int, psycopg.Connection[tuple[Any, ...]]] = {}
 
 
 def work_and_append(execution_id: str, key: str, *, is_external: bool) -> None:
@@ -54,7 +55,7 @@ def _append(row: list[object]) -> None:
             return
 
 
-def _connection() -> "psycopg.Connection[tuple[object, ...]]":
+def _connection() -> "psycopg.Connection[tuple[Any, ...]]":
     pid = os.getpid()
     if pid not in _connections:
         _connections[pid] = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, connect_timeout=3)

@@ -16,6 +16,8 @@ from tests.chaos.stack import Stack
 EVERYBODY: tuple[int, ...] = ()
 FREEZE_SECONDS = 10.0
 REDIS_AWAY_SECONDS = 2.0
+# Of the signals in a storm, so many go to pool children, the others to whole workers.
+CHILDREN_SHARE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,8 @@ class Later:
     action: "Action"
 
 
-Action = Callable[[Arena], Sequence[Later]]
+# What has to follow; None when there was nobody to do it to, so that it does not count.
+Action = Callable[[Arena], Sequence[Later] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,9 @@ class Player:
         """Do what is due."""
         while self._due and self._due[0][0] <= time.monotonic():
             _, _, action, plan = heapq.heappop(self._due)
-            self._do(action)
+            was_done = self._do(action)
             if plan is not None:
-                self._repeat(plan)
+                self._repeat(plan, counts=was_done)
 
     @property
     def faults_left(self) -> int:
@@ -114,14 +117,16 @@ class Player:
         self._due = [entry for entry in self._due if entry[3] is None]
         heapq.heapify(self._due)
 
-    def _do(self, action: Action) -> None:
-        for later in action(self._arena):
+    def _do(self, action: Action) -> bool:
+        follows = action(self._arena)
+        for later in follows or ():
             self._push(time.monotonic() + later.seconds, later.action, None)
+        return follows is not None
 
-    def _repeat(self, plan: Plan) -> None:
+    def _repeat(self, plan: Plan, *, counts: bool) -> None:
         left = self._left[id(plan)]
         if left is not None:
-            self._left[id(plan)] = left = left - 1
+            self._left[id(plan)] = left = left - counts
         if left is None or left > 0:
             self._push(time.monotonic() + plan.every, plan.action, plan)
 
@@ -132,11 +137,11 @@ class Player:
 # Worker processes
 
 
-def kill_a_worker(arena: Arena) -> Sequence[Later]:
+def kill_a_worker(arena: Arena) -> Sequence[Later] | None:
     """`kill -9` of a worker and all its children; a new one takes its place."""
     worker = arena.running_worker()
     if worker is None:
-        return ()
+        return None
     family = worker.family()
     worker.kill()
     arena.note("worker killed", pids=family)
@@ -144,11 +149,11 @@ def kill_a_worker(arena: Arena) -> Sequence[Later]:
     return ()
 
 
-def freeze_a_worker(arena: Arena) -> Sequence[Later]:
+def freeze_a_worker(arena: Arena) -> Sequence[Later] | None:
     """SIGSTOP for longer than a lease, then SIGCONT: it wakes up and reports, too late."""
     worker = arena.running_worker()
     if worker is None:
-        return ()
+        return None
     family, at = worker.family(), time.time()
     worker.send(signal.SIGSTOP, to_group=True)
 
@@ -160,28 +165,33 @@ def freeze_a_worker(arena: Arena) -> Sequence[Later]:
     return (Later(FREEZE_SECONDS, thaw),)
 
 
-def signal_somebody(arena: Arena) -> Sequence[Later]:
+def signal_somebody(arena: Arena) -> Sequence[Later] | None:
     """SIGTERM or SIGQUIT, nine times of ten to a pool child, else to a whole worker, which is replaced once it has stopped.
 
     One worker at a time is told to stop, as in a rolling restart.
     """
     worker = arena.running_worker()
     if worker is None:
-        return ()
+        return None
     signum = arena.random.choice((signal.SIGTERM, signal.SIGQUIT))
     children = worker.children()
-    if children and (arena.stopping is not None or arena.random.random() < 0.9):
-        child = arena.random.choice(children)
-        try:
-            psutil.Process(child).send_signal(signum)
-        except psutil.NoSuchProcess:
-            return ()
-        arena.note(f"pool child {signum.name}", pids=(child,))
-        return ()
-    arena.note(f"worker {signum.name}", pids=worker.family())
-    worker.send(signum)
-    arena.stopping = worker
-    return (Later(0.5, _replace_what_stops),)
+    if children and (arena.stopping is not None or arena.random.random() < CHILDREN_SHARE):
+        return _signal_child(arena, arena.random.choice(children), signum)
+    if arena.stopping is None:
+        arena.note(f"worker {signum.name}", pids=worker.family())
+        worker.send(signum)
+        arena.stopping = worker
+        return (Later(0.5, _replace_what_stops),)
+    return None
+
+
+def _signal_child(arena: Arena, child: int, signum: signal.Signals) -> Sequence[Later] | None:
+    try:
+        psutil.Process(child).send_signal(signum)
+    except psutil.NoSuchProcess:
+        return None
+    arena.note(f"pool child {signum.name}", pids=(child,))
+    return ()
 
 
 def _replace_what_stops(arena: Arena) -> Sequence[Later]:

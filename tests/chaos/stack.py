@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from redis import Redis
@@ -155,7 +156,7 @@ class Stack:
         """A connection to the database of the broker."""
         return Redis.from_url(f"{self.valkey.url}/0", socket_timeout=5)
 
-    def database(self) -> "psycopg.Connection[tuple[object, ...]]":
+    def database(self) -> "psycopg.Connection[tuple[Any, ...]]":
         return psycopg.connect(self.postgres.url, autocommit=True, connect_timeout=5)
 
     # Processes of the product
