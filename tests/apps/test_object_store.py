@@ -60,7 +60,7 @@ def test_writers_of_the_same_content_do_not_disturb_each_other(folder):
 def test_a_missing_object_is_named():
     reference = f"{WORKSPACE}/{'0' * 64}"
 
-    with pytest.raises(ObjectMissingError, match="0000 *' is missing") as caught:
+    with pytest.raises(ObjectMissingError, match="is missing") as caught:
         object_store.get(reference)
     assert caught.value.details == {"reference": reference}
 
