@@ -33,10 +33,15 @@ def beat_started(**_: Any) -> None:
     _sweep(slowness=1.0)
 
 
+@signals.worker_init.connect
+def worker_begins(**_: Any) -> None:
+    """Load the node types before pool children are forked, so that these share them."""
+    registry.load()
+
+
 @signals.worker_ready.connect
 def worker_started(**_: Any) -> None:
     """Every worker sweeps too, five to ten times as slowly, in case there is no beat."""
-    registry.load()
     _sweep(slowness=random.uniform(5, 10))
 
 

@@ -33,6 +33,7 @@ from workers.epoch import Epoch
 log = logging.getLogger(__name__)
 
 BATCH = 500
+_SWEEP_DUE = "select * from sweep_due_v1(%(queue)s, %(priority)s, %(is_explained)s, %(limit)s, %(due)s::interval)"
 _OBSERVE = """
 select extract(epoch from clock_timestamp())::float8 as now,
        pg_postmaster_start_time()::text || coalesce(inet_server_addr()::text, '') as server
@@ -117,15 +118,15 @@ class Sweeper:
         return lost
 
     def send_overdue(self) -> int:
-        """Send again what nobody claimed in time, unless its queue is so long that nothing need be lost."""
-        rows = fetch("select * from sweep_due_v1(%(limit)s, %(due)s::interval)", {"limit": BATCH, "due": DUE})
-        by_queue: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-        for row in rows:
-            by_queue[queue_name(row["queue"], row["priority"])].append(row)
-        for queue, overdue in by_queue.items():
-            if self._length(queue) < len(overdue):
-                self._send(overdue)
-        return len(rows)
+        """Send again what nobody claimed in time, unless its queue is so long that nothing need be lost. Returns how many were sent."""
+        sent = 0
+        for row in fetch("select * from overdue_queues_v1(%(limit)s)", {"limit": BATCH}):
+            is_explained = self._length(queue_name(row["queue"], row["priority"])) >= row["overdue"]
+            rows = fetch(_SWEEP_DUE, {**row, "is_explained": is_explained, "limit": BATCH, "due": DUE})
+            if not is_explained:
+                self._send(rows)
+                sent += len(rows)
+        return sent
 
     def rescue_dead(self) -> int:
         """Let the leases lapse that dead processes of this host hold."""

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 import environ
 
 from apps.engine.statuses import ExecutionStatus, NodeRunStatus
+from structforge.settings.admin import UNFOLD  # noqa: F401  # a setting
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 STATE_DIR = Path(environ.Env().str("STRUCTFORGE_STATE_DIR", default=str(BASE_DIR / ".structforge")))
@@ -132,7 +133,6 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = env.float("WORKER_STOP_SECONDS", default=25.0)
-CELERY_WORKER_ENABLE_SOFT_SHUTDOWN_ON_IDLE = True
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False  # losing the broker must not kill a claimed node
 CELERY_WORKER_MAX_TASKS_PER_CHILD = 10_000
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # KiB

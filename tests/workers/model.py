@@ -211,7 +211,8 @@ class ProtocolModel(RuleBasedStateMachine):
     @rule(publishes=st.booleans())
     def send_overdue(self, publishes: bool) -> None:
         self._update("due_at = clock_timestamp() - interval '1 s'", "status = 'queued'")
-        rows = fetch("select * from sweep_due_v1(100, %(due)s::interval)", {"due": DUE})
+        statement = "select * from sweep_due_v1('default', 'normal', %(is_explained)s, 100, %(due)s::interval)"
+        rows = fetch(statement, {"is_explained": not publishes, "due": DUE})
         self.messages += [row["key"] for row in rows] if publishes else []
 
     @rule(publishes=st.booleans())

@@ -1,15 +1,28 @@
 -- Sweepers: each moves a bounded batch, skips what others hold, and may run in any number of copies.
 
--- Queued node runs that nobody claimed in time. Their next sending is due after a doubled delay, at most ten minutes.
-create function sweep_due_v1(p_limit int, p_due interval)
+-- How many of the oldest overdue node runs wait for each fleet, by its message queue.
+create function overdue_queues_v1(p_limit int) returns table (queue text, priority text, overdue bigint) language sql as $$
+    select o.queue, o.priority, count(*) from (
+        select n.queue, e.priority from node_run n join execution e on e.id = n.execution_id
+         where n.status = 'queued' and n.due_at <= clock_timestamp() and e.status = 'running'
+         order by n.due_at limit p_limit) o
+     group by o.queue, o.priority
+$$;
+
+-- Queued node runs of one fleet that nobody claimed in time. With `p_is_explained` their messages still wait in a long queue: they are only
+-- looked at later. Else they are returned to be sent again, and the next sending is due after a doubled delay, at most ten minutes.
+create function sweep_due_v1(p_queue text, p_priority text, p_is_explained boolean, p_limit int, p_due interval)
 returns table (execution_id uuid, key text, path text, queue text, priority text, version_id uuid) language sql as $$
     with overdue as materialized (
         select n.id, e.priority, e.version_id from node_run n join execution e on e.id = n.execution_id
-         where n.status = 'queued' and n.due_at <= clock_timestamp() and e.status = 'running'
+         where n.status = 'queued' and n.due_at <= clock_timestamp() and n.queue = p_queue
+           and e.status = 'running' and e.priority = p_priority
          order by n.due_at limit p_limit for update of n skip locked
     )
     update node_run n
-       set sends = n.sends + 1, due_at = clock_timestamp() + least(p_due * power(2, least(n.sends, 6)), interval '10 min')
+       set sends = n.sends + (not p_is_explained)::int,
+           due_at = clock_timestamp() + case when p_is_explained then p_due
+                                             else least(p_due * power(2, least(n.sends, 6)), interval '10 min') end
       from overdue o where n.id = o.id
     returning n.execution_id, n.key, n.path, n.queue, o.priority, o.version_id
 $$;
@@ -18,7 +31,7 @@ $$;
 create function stranded_queues_v1(p_limit int, p_age interval) returns table (queue text, priority text) language sql as $$
     select distinct o.queue, o.priority from (
         select n.queue, e.priority from node_run n join execution e on e.id = n.execution_id
-         where n.status = 'queued' and n.sends = 0 and n.queued_at < clock_timestamp() - p_age and e.status = 'running'
+         where n.status = 'queued' and n.sends < 3 and n.queued_at < clock_timestamp() - p_age and e.status = 'running'
          order by n.due_at limit p_limit) o
 $$;
 
@@ -26,7 +39,7 @@ $$;
 create function sweep_stranded_v1(p_queue text, p_priority text, p_limit int, p_age interval) returns int language sql as $$
     with stranded as materialized (
         select n.id from node_run n join execution e on e.id = n.execution_id
-         where n.status = 'queued' and n.sends = 0 and n.queue = p_queue and n.queued_at < clock_timestamp() - p_age
+         where n.status = 'queued' and n.sends < 3 and n.queue = p_queue and n.queued_at < clock_timestamp() - p_age
            and e.status = 'running' and e.priority = p_priority
          order by n.due_at limit p_limit for update of n skip locked
     ), due as (
