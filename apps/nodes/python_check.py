@@ -27,6 +27,8 @@ def fault_of(code: str) -> str | None:
             return _unsupported(session, code) or _missing_module(session, tree)
     except TimeoutError:
         return None  # all sandboxes are busy: the run will tell
+    except RuntimeError as error:
+        return f"The Python sandbox does not start: {error}."
 
 
 def _may_return(tree: ast.Module) -> bool:

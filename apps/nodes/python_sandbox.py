@@ -34,8 +34,9 @@ def sandboxes() -> Monty:
     """The pool of this process, started when it is first needed."""
     with _lock:
         if (pool := _pools.get(os.getpid())) is None:
-            pool = _pools[os.getpid()] = Monty(min_processes=1, max_processes=MAX_CHILDREN, checkout_timeout=WAIT_SECONDS)
+            pool = Monty(min_processes=1, max_processes=MAX_CHILDREN, checkout_timeout=WAIT_SECONDS)
             pool.__enter__()
+            _pools[os.getpid()] = pool
         return pool
 
 
@@ -81,7 +82,7 @@ def run(
 
     on_cancel   given the callback that kills the snippet, from any thread
 
-    Raises NodeFailure: code_error, timeout, memory_exceeded, sandbox_crashed, sandbox_busy, cancelled.
+    Raises NodeFailure: code_error, timeout, memory_exceeded, sandbox_crashed, sandbox_busy, sandbox_unavailable, cancelled.
     """
     try:
         session = sandboxes().checkout(
@@ -99,6 +100,9 @@ def run(
                 child.let_go()
     except TimeoutError as error:
         raise NodeFailure("sandbox_busy", f"No sandbox became free within {WAIT_SECONDS:g} s.", retry_after_seconds=1) from error
+    except RuntimeError as error:
+        # No interpreter could be started. The code is never run in another way.
+        raise NodeFailure("sandbox_unavailable", f"The Python sandbox does not start: {error}.", is_final=True) from error
     except (MontySyntaxError, MontyRuntimeError) as error:
         raise _failure(error, timeout_seconds, memory_bytes) from error
     except MontyConversionError as error:

@@ -1,9 +1,11 @@
 """Which addresses nodes reach: the corpus goes through the real resolver and transport, names through a resolver of the test."""
 
+import re
 import socket
 import threading
 from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 
 import httpcore2
 import httpx2
@@ -12,6 +14,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from apps.nodes.addresses import is_public, refusal_of, rules_of
 from apps.nodes.egress import BlockedAddressError, Call, Guard, GuardedTransport, calling
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = {
+    str(path.relative_to(ROOT)): path.read_text() for folder in ("apps", "structforge", "workers") for path in (ROOT / folder).rglob("*.py")
+}
 
 BLOCKED_HOSTS = """
 127.0.0.1 127.1 127.0.1 127.255.255.254 2130706433 0x7f000001 0x7f.0.0.1 0x7f.1 0177.0.0.1 017700000001 0 0.0.0.0 0.0.0.1 00.0.0.0
@@ -203,3 +210,12 @@ def test_its_errors_are_those_of_httpx():
     assert issubclass(BlockedAddressError, httpx2.ConnectError)
     assert all(hasattr(httpx2, name) for name in ("ReadTimeout", "ConnectError", "RemoteProtocolError"))
     assert httpcore2.ReadTimeout.__name__ == httpx2.ReadTimeout.__name__
+
+
+def test_nothing_of_ours_speaks_http_in_another_way():
+    """Every client is a way around the guard; the ones that speak to nobody but ourselves are named here."""
+    own = {"apps/nodes/egress.py", "apps/nodes/http_exchange.py", "apps/nodes/builtin/http_request.py"}
+    ours_alone = {path for path in SOURCES if path.startswith("apps/fleet/")}
+    clients = re.compile(r"^\s*(import|from) (requests|httpx2?|httpcore2?|aiohttp|urllib3|urllib\.request|http\.client)\b", re.MULTILINE)
+
+    assert {path for path, text in SOURCES.items() if clients.search(text)} - ours_alone == own

@@ -10,7 +10,7 @@ from apps.engine.outcomes import Failed
 from apps.nodes import python_sandbox
 from apps.nodes.execute import perform
 from apps.nodes.registry import get_type
-from tests.apps.nodes import context_of, failure_of, outcome_when_cancelled, output_of
+from tests.apps.nodes import context_of, failure_of, faults_at_save, outcome_when_cancelled, output_of
 
 
 def code(text: str, **more) -> dict:
@@ -183,3 +183,11 @@ def test_several_run_at_once():
         outputs = list(threads.map(lambda n: output_of("code.python", code("return n", inputs={"n": n})), range(12)))
 
     assert outputs == list(range(12))
+
+
+def test_without_a_sandbox_no_code_runs(monkeypatch):
+    monkeypatch.setattr(python_sandbox, "_pools", {})
+    monkeypatch.setenv("MONTY_BIN", "/nowhere/monty")
+
+    assert failure_of("code.python", code("return 1")).error.code == "sandbox_unavailable"
+    assert "does not start" in faults_at_save("code.python", code("return 'never checked before'"))["/code"]

@@ -79,7 +79,6 @@ def test_a_fault_names_its_place():
         ("($d := function($s){$d($s & $s)}; $d('xxxxxxxx'))", ["memory_exceeded", "timeout", "expression_failed"]),
         ("1" + " + 1" * 4_000, ["expression_failed"]),
         ("[" * 2_000 + "]" * 2_000, ["expression_failed"]),
-        ("$" + ".a" * 5_000, ["expression_failed", "timeout", "sandbox_crashed"]),
     ],
 )
 def test_an_expression_that_takes_too_much_fails_alone_and_in_time(expression, codes):

@@ -53,6 +53,7 @@ class PythonCode(NodeType[PythonCodeConfig]):
         "memory_exceeded": "it needed more memory than allowed",
         "sandbox_crashed": "the sandbox died; another attempt gets a new one",
         "sandbox_busy": "no sandbox became free within a minute",
+        "sandbox_unavailable": "the sandbox cannot be started on this machine",
     }
     example: ClassVar = {
         "code": "total = sum(each['price'] * each['count'] for each in items)\nreturn {'total': total, 'is_large': total > limit}",
