@@ -95,6 +95,12 @@ def test_errors_have_one_shape(ada, client):
         assert answer.headers["Content-Type"] == "application/json"
 
 
+def test_a_browser_that_goes_astray_gets_a_page(client):
+    response = client.get("/nowhere", headers={"Accept": "text/html,*/*"})
+    assert response.status_code == 404
+    assert "<h1>" in response.content.decode()
+
+
 def test_a_surprise_tells_nothing_of_the_inside(ada, monkeypatch):
     def break_down(**_):
         raise RuntimeError("secret")

@@ -9,7 +9,8 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import Error as DatabaseError
 from django.db import OperationalError
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template import loader
 from psycopg_pool import PoolTimeout
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -105,14 +106,21 @@ def error_body(code: str, message: str, details: dict[str, Any] | None = None) -
     return {"code": code, "message": message, "details": details or {}}
 
 
-def not_found(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """404 of a path that no view has."""
-    return JsonResponse(error_body("not_found", f"There is nothing at {request.path}."), status=404)
+    return _page(request, 404, "not_found", f"There is nothing at {request.path}.")
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
-    return JsonResponse(error_body("server_error", "An error of the server. It is in the log."), status=500)
+def server_error(request: HttpRequest) -> HttpResponse:
+    return _page(request, 500, "server_error", "An error of the server. It is in the log.")
 
 
-def bad_request(request: HttpRequest, exception: Exception | None = None) -> JsonResponse:
-    return JsonResponse(error_body("bad_request", "The request cannot be read."), status=400)
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return _page(request, 400, "bad_request", "The request cannot be read.")
+
+
+def _page(request: HttpRequest, status: int, code: str, message: str) -> HttpResponse:
+    """A page for a browser, JSON for a program."""
+    if request.path.startswith("/api/") or "text/html" not in request.headers.get("Accept", ""):
+        return JsonResponse(error_body(code, message), status=status)
+    return HttpResponse(loader.render_to_string("error.html", {"status": status, "message": message}), status=status)

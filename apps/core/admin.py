@@ -1,0 +1,103 @@
+"""What the pages of the admin have in common: they show, and their buttons call actions."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import orjson
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from apps.engine.errors import StructForgeError
+
+MAX_COUNTED = 10_000
+MAX_SHOWN_CHARACTERS = 20_000
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """Counts no further than MAX_COUNTED: counting millions of rows would take longer than showing a page of them."""
+
+    @cached_property
+    def count(self) -> int:
+        return self.object_list.order_by()[:MAX_COUNTED].count()  # type: ignore[union-attr]  # the admin pages querysets
+
+
+class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    """Shows the rows that the person may see; nothing is added, edited or deleted by hand."""
+
+    # Columns that may be large: the list goes without them.
+    heavy_fields: tuple[str, ...] = ()
+    # What the page of one row reads beside it.
+    page_select_related: tuple[str, ...] = ()
+    show_full_result_count = False
+    paginator = BoundedPaginator
+    list_per_page = 50
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        queryset: Any = super().get_queryset(request).visible_to(request.user)
+        is_list = request.resolver_match is not None and request.resolver_match.url_name.endswith("_changelist")
+        return queryset.defer(*self.heavy_fields) if is_list else queryset.select_related(*self.page_select_related)
+
+    def get_row(self, request: HttpRequest, row_id: object) -> Any:
+        """The row of a page or button. Raises Http404 where the person may not see it."""
+        row = self.get_object(request, str(row_id))
+        if row is None:
+            raise Http404(f"There is no {self.opts.verbose_name} {row_id}.")
+        if not self.has_view_permission(request, row):
+            raise PermissionDenied
+        return row
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class IdSearch:
+    """Mix-in of an admin: a search for an id finds by `id_field`; other text cannot be compared with ids, and is looked for as usual."""
+
+    id_field: str
+
+    def get_search_results(self, request: HttpRequest, queryset: QuerySet[Any], search_term: str) -> tuple[QuerySet[Any], bool]:
+        try:
+            return queryset.filter(**{self.id_field: UUID(search_term.strip())}), False
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)  # type: ignore[misc,no-any-return]  # of the admin behind it
+
+
+def act(request: HttpRequest, verb: Callable[[], Any], *, done: str, back_to: str) -> HttpResponse:
+    """Call an action for a button, say how it went, and go back to the page."""
+    try:
+        verb()
+    except StructForgeError as error:
+        messages.error(request, error.message)
+    else:
+        messages.success(request, done)
+    return HttpResponseRedirect(back_to)
+
+
+def pretty_json(value: Any) -> SafeString:
+    """A JSON value to be read by people, shortened where it is very long."""
+    text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+    if len(text) > MAX_SHOWN_CHARACTERS:
+        text = f"{text[:MAX_SHOWN_CHARACTERS]}\n… {len(text) - MAX_SHOWN_CHARACTERS} characters more"
+    return format_html('<pre class="sf-json" tabindex="0">{}</pre>', text)
+
+
+def badge(label: str, icon: str, tone: str) -> SafeString:
+    """A status as icon and word."""
+    return format_html(
+        '<span class="sf-badge tone-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>', tone, icon, label
+    )

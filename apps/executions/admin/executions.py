@@ -1,0 +1,116 @@
+"""The list of executions, and the page of one with its picture and buttons."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+
+from apps.accounts.models import User
+from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.engine.statuses import SETTLED_NODE_RUN
+from apps.executions import actions, queries
+from apps.executions.admin.pages import MAY_STEER, duration, page_context, status_badge
+from apps.executions.looks import LOOKS
+from apps.executions.models import Execution, NodeRun
+from apps.workflows.picture import Picture, picture_of
+
+SHOWN_NODE_RUNS = 200
+# {verb: (action, statuses in which its button is shown, what is said afterwards)}
+MOVES: Mapping[str, tuple[Callable[..., str], frozenset[str], str]] = {
+    "pause": (actions.pause_execution, frozenset({"running"}), "Paused: what runs finishes, nothing new begins."),
+    "resume": (actions.resume_execution, frozenset({"paused"}), "It goes on."),
+    "cancel": (actions.cancel_execution, frozenset({"pending", "running", "paused"}), "It is being cancelled."),
+}
+
+
+@admin.register(Execution)
+class ExecutionAdmin(IdSearch, ReadOnlyAdmin):
+    id_field = "pk"
+    list_display = ("id", "workflow_name", "status_badge", "trigger", "business_key", "created_at", "duration")
+    list_filter = ("status", "trigger", ("workflow", AutocompleteSelectFilter), ("created_at", RangeDateTimeFilter))
+    list_filter_submit = True
+    list_select_related = ("workflow",)
+    heavy_fields = ("input", "output", "variables")
+    page_select_related = ("workflow", "version", "started_by")
+    search_fields = ("business_key__exact", "workflow__name")
+    search_help_text = "Id, business key, or a part of the workflow's name"
+    ordering = ("-created_at", "-id")
+
+    @admin.display(description="workflow", ordering="workflow__name")
+    def workflow_name(self, execution: Execution) -> str:
+        return execution.workflow.name
+
+    @admin.display(description="status", ordering="status")
+    def status_badge(self, execution: Execution) -> SafeString:
+        return status_badge(execution.status)
+
+    @admin.display(description="took")
+    def duration(self, execution: Execution) -> str:
+        return duration(execution.started_at, execution.finished_at)
+
+    def get_urls(self) -> list[URLPattern]:
+        move = require_POST(self.admin_site.admin_view(self.move_view))
+        return [path("<uuid:execution_id>/move/<str:verb>/", move, name="execution_move"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        execution = self.get_row(request, object_id)
+        context = page_context(self, request, execution, f"{execution.workflow.name} v{execution.version.number}")
+        return TemplateResponse(request, "admin/structforge/execution.html", {**context, **_content(_user(request), execution)})
+
+    def move_view(self, request: HttpRequest, execution_id: UUID, verb: str) -> HttpResponse:
+        if verb not in MOVES:
+            raise Http404(f"There is no '{verb}'.")
+        self.get_row(request, execution_id)
+        if not _user(request).has_perm(MAY_STEER):
+            raise PermissionDenied
+        move, _, done = MOVES[verb]
+        back_to = reverse("admin:executions_execution_change", args=[execution_id])
+        return act(request, lambda: move(execution_id=execution_id), done=done, back_to=back_to)
+
+
+def _user(request: HttpRequest) -> User:
+    assert isinstance(request.user, User)  # the admin lets in nobody else
+    return request.user
+
+
+def _content(user: User, execution: Execution) -> dict[str, Any]:
+    """What is particular to the page of this execution."""
+    node_runs = list(queries.list_node_runs(user, execution.id))
+    urls = {run.key: reverse("admin:executions_noderun_change", args=[run.id]) for run in node_runs}
+    return {
+        "badge": status_badge(execution.status),
+        "duration": duration(execution.started_at, execution.finished_at),
+        "verbs": [verb for verb, (_, statuses, _) in MOVES.items() if execution.status in statuses],
+        "picture": _picture(execution, node_runs, urls),
+        "node_runs": [_row(run, urls[run.key]) for run in node_runs[:SHOWN_NODE_RUNS]],
+        "more_node_runs": len(node_runs) > SHOWN_NODE_RUNS,
+        "documents": _documents(execution),
+    }
+
+
+def _picture(execution: Execution, node_runs: Sequence[NodeRun], urls: Mapping[str, str]) -> Picture | None:
+    return picture_of(
+        execution.version.definition,
+        looks={run.key: LOOKS[run.status] for run in node_runs},
+        taken={run.key: run.port for run in node_runs if run.status in SETTLED_NODE_RUN},
+        urls=urls,
+    )
+
+
+def _row(run: NodeRun, url: str) -> dict[str, Any]:
+    return {"run": run, "url": url, "badge": status_badge(run.status), "duration": duration(run.started_at, run.finished_at)}
+
+
+def _documents(execution: Execution) -> list[tuple[str, SafeString]]:
+    found = {"Error": execution.error, "Output": execution.output, "Input": execution.input, "Variables": execution.variables}
+    return [(title, pretty_json(value)) for title, value in found.items() if value]

@@ -1,0 +1,42 @@
+"""What the pages of executions have in common."""
+
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.safestring import SafeString
+
+from apps.core.admin import ReadOnlyAdmin, badge
+from apps.executions.looks import LOOKS
+
+MAY_STEER = "executions.change_execution"
+
+
+def status_badge(status: str) -> SafeString:
+    look = LOOKS[status]
+    return badge(look.label, look.icon, look.tone)
+
+
+def duration(started_at: datetime | None, finished_at: datetime | None) -> str:
+    """How long it took, or has taken until now: `350 ms`, `4.2 s`, `3 min 5 s`, `2 h 10 min`; "–" before it began."""
+    if started_at is None:
+        return "–"
+    seconds = ((finished_at or timezone.now()) - started_at).total_seconds()
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def page_context(admin: ReadOnlyAdmin, request: HttpRequest, row: Any, title: str) -> dict[str, Any]:
+    """What unfold's page around the content needs."""
+    return {
+        **admin.admin_site.each_context(request),
+        "opts": admin.model._meta,
+        "original": row,
+        "title": title,
+        "may_steer": request.user.has_perm(MAY_STEER),  # type: ignore[union-attr]  # the admin lets in no anonymous caller
+    }

@@ -1,0 +1,68 @@
+"""Celery's own tables in the admin. The engine keeps neither its timers nor its results there."""
+
+from typing import Any
+
+from django.contrib import admin
+from django_celery_beat.admin import ClockedScheduleAdmin as BeatClockedScheduleAdmin
+from django_celery_beat.admin import CrontabScheduleAdmin as BeatCrontabScheduleAdmin
+from django_celery_beat.admin import PeriodicTaskAdmin as BeatPeriodicTaskAdmin
+from django_celery_beat.admin import PeriodicTaskForm as BeatPeriodicTaskForm
+from django_celery_beat.admin import TaskSelectWidget
+from django_celery_beat.models import ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule
+from django_celery_results.admin import GroupResultAdmin as ResultsGroupResultAdmin
+from django_celery_results.admin import TaskResultAdmin as ResultsTaskResultAdmin
+from django_celery_results.models import GroupResult, TaskResult
+from unfold.admin import ModelAdmin
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
+
+for celery_model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule, GroupResult, TaskResult):
+    admin.site.unregister(celery_model)
+
+
+class _TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):  # type: ignore[misc]  # neither has types
+    """celery-beat's list of registered tasks, in unfold's clothes."""
+
+
+class PeriodicTaskForm(BeatPeriodicTaskForm):  # type: ignore[misc]
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["task"].widget = UnfoldAdminTextInputWidget()
+        self.fields["regtask"].widget = _TaskSelect()
+
+
+@admin.register(PeriodicTask)
+class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
+    form = PeriodicTaskForm
+    # A select would load every schedule there is.
+    autocomplete_fields = ("interval", "crontab", "solar", "clocked")
+    list_select_related = ("interval", "crontab", "solar", "clocked")
+
+
+@admin.register(IntervalSchedule)
+class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]
+    search_fields = ("every", "period")
+
+
+@admin.register(CrontabSchedule)
+class CrontabScheduleAdmin(BeatCrontabScheduleAdmin, ModelAdmin):  # type: ignore[misc]
+    search_fields = ("minute", "hour", "day_of_week", "timezone")
+
+
+@admin.register(SolarSchedule)
+class SolarScheduleAdmin(ModelAdmin):  # type: ignore[misc]
+    search_fields = ("event",)
+
+
+@admin.register(ClockedSchedule)
+class ClockedScheduleAdmin(BeatClockedScheduleAdmin, ModelAdmin):  # type: ignore[misc]
+    search_fields = ("clocked_time",)
+
+
+@admin.register(TaskResult)
+class TaskResultAdmin(ResultsTaskResultAdmin, ModelAdmin):  # type: ignore[misc]
+    show_full_result_count = False
+
+
+@admin.register(GroupResult)
+class GroupResultAdmin(ResultsGroupResultAdmin, ModelAdmin):  # type: ignore[misc]
+    pass

@@ -1,0 +1,118 @@
+"""Workflows and versions in the admin."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Max, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_POST
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+
+from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.workflows import actions, queries
+from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.picture import picture_of
+
+MAY_PUBLISH = "workflows.change_workflow"
+SHOWN_VERSIONS = 100
+
+
+@admin.register(Workflow)
+class WorkflowAdmin(IdSearch, ReadOnlyAdmin):
+    id_field = "pk"
+    list_display = ("name", "workspace", "published_number", "latest_number", "created_by", "created_at")
+    list_filter = (("workspace", AutocompleteSelectFilter),)
+    list_filter_submit = True
+    list_select_related = ("workspace", "created_by", "published_version")
+    search_fields = ("name", "workspace__name")
+    search_help_text = "Name, workspace, or id"
+    ordering = ("-created_at", "-id")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
+        found = super().get_queryset(request).annotate(latest_number=Max("versions__number"))
+        return found.defer("published_version__definition", "published_version__start")
+
+    @admin.display(description="published")
+    def published_number(self, workflow: Workflow) -> str:
+        return f"v{workflow.published_version.number}" if workflow.published_version else "–"
+
+    @admin.display(description="newest")
+    def latest_number(self, workflow: Workflow) -> str:
+        return f"v{workflow.latest_number}"  # type: ignore[attr-defined]  # annotated above
+
+    def get_urls(self) -> list[URLPattern]:
+        publish = require_POST(self.admin_site.admin_view(self.publish_view))
+        unpublish = require_POST(self.admin_site.admin_view(self.unpublish_view))
+        own = [
+            path("<uuid:workflow_id>/publish/<int:number>/", publish, name="workflow_publish"),
+            path("<uuid:workflow_id>/unpublish/", unpublish, name="workflow_unpublish"),
+        ]
+        return [*own, *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        workflow = self.get_row(request, object_id)
+        published = WorkflowVersion.objects.filter(pk=workflow.published_version_id).first()
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": workflow,
+            "title": workflow.name,
+            "may_publish": request.user.has_perm(MAY_PUBLISH),  # type: ignore[union-attr]  # the admin lets in no anonymous caller
+            "versions": queries.list_versions(workflow).select_related("created_by").order_by("-number")[:SHOWN_VERSIONS],
+            "picture": picture_of(published.definition) if published else None,
+        }
+        return TemplateResponse(request, "admin/structforge/workflow.html", context)
+
+    def publish_view(self, request: HttpRequest, workflow_id: UUID, number: int) -> HttpResponse:
+        version = get_object_or_404(self._to_publish(request, workflow_id).versions, number=number)
+        return self._act(request, workflow_id, lambda: actions.publish_version(version=version), f"Version {number} is published.")
+
+    def unpublish_view(self, request: HttpRequest, workflow_id: UUID) -> HttpResponse:
+        workflow = self._to_publish(request, workflow_id)
+        done = "Nothing starts by this workflow any more."
+        return self._act(request, workflow_id, lambda: actions.unpublish_workflow(workflow=workflow), done)
+
+    def _to_publish(self, request: HttpRequest, workflow_id: UUID) -> Workflow:
+        workflow: Workflow = self.get_row(request, workflow_id)
+        if not request.user.has_perm(MAY_PUBLISH):  # type: ignore[union-attr]  # the admin lets in no anonymous caller
+            raise PermissionDenied
+        return workflow
+
+    def _act(self, request: HttpRequest, workflow_id: UUID, verb: Callable[[], Any], done: str) -> HttpResponse:
+        return act(request, verb, done=done, back_to=reverse("admin:workflows_workflow_change", args=[workflow_id]))
+
+
+@admin.register(WorkflowVersion)
+class WorkflowVersionAdmin(IdSearch, ReadOnlyAdmin):
+    id_field = "pk"
+    list_display = ("workflow", "number", "label", "created_by", "created_at", "published_at")
+    list_filter = (("workflow", AutocompleteSelectFilter),)
+    list_filter_submit = True
+    list_select_related = ("workflow", "created_by")
+    heavy_fields = ("definition", "start")
+    page_select_related = ("workflow", "created_by")
+    search_fields = ("workflow__name", "label")
+    search_help_text = "Name of the workflow, label, or id"
+    ordering = ("-created_at", "-id")
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        version = self.get_row(request, object_id)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": version,
+            "title": str(version),
+            "picture": picture_of(version.definition),
+            "documents": [("Definition", pretty_json(version.definition))],
+        }
+        return TemplateResponse(request, "admin/structforge/version.html", context)

@@ -1,0 +1,78 @@
+"""How the admin looks, and what its side bar lists."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse_lazy
+
+
+def _file(path: str) -> Any:
+    return lambda request: static(path)
+
+
+def _link(title: str, icon: str, page: str, permission: str) -> dict[str, Any]:
+    def may_see(request: HttpRequest) -> bool:
+        return request.user.has_perm(permission)  # type: ignore[union-attr]  # the admin lets in no anonymous caller
+
+    return {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}_changelist"), "permission": may_see}
+
+
+UNFOLD = {
+    "SITE_TITLE": "StructForge",
+    "SITE_HEADER": "StructForge",
+    "SITE_ICON": _file("icon.svg"),
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
+    "SHOW_BACK_BUTTON": True,
+    "STYLES": [_file("admin.css")],
+    "SCRIPTS": [_file("admin.js")],
+    "COLORS": {
+        "primary": {
+            "50": "#eef2ff",
+            "100": "#e0e7ff",
+            "200": "#c7d2fe",
+            "300": "#a5b4fc",
+            "400": "#818cf8",
+            "500": "#6366f1",
+            "600": "#4f46e5",
+            "700": "#4338ca",
+            "800": "#3730a3",
+            "900": "#312e81",
+            "950": "#1e1b4b",
+        }
+    },
+    "SIDEBAR": {
+        "navigation": [
+            {
+                "title": "Work",
+                "items": [
+                    _link("Executions", "play_circle", "executions_execution", "executions.view_execution"),
+                    _link("Node runs", "list_alt", "executions_noderun", "executions.view_noderun"),
+                    _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
+                    _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
+                    _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
+                ],
+            },
+            {
+                "title": "People",
+                "separator": True,
+                "items": [
+                    _link("Accounts", "person", "accounts_user", "accounts.view_user"),
+                    _link("Groups", "group", "auth_group", "auth.view_group"),
+                    _link("Workspaces", "workspaces", "accounts_workspace", "accounts.view_workspace"),
+                ],
+            },
+            {
+                "title": "Celery",
+                "separator": True,
+                "collapsible": True,
+                "items": [
+                    _link("Periodic tasks", "schedule", "django_celery_beat_periodictask", "django_celery_beat.view_periodictask"),
+                    _link("Intervals", "timer", "django_celery_beat_intervalschedule", "django_celery_beat.view_intervalschedule"),
+                    _link("Crontabs", "calendar_month", "django_celery_beat_crontabschedule", "django_celery_beat.view_crontabschedule"),
+                    _link("Task results", "fact_check", "django_celery_results_taskresult", "django_celery_results.view_taskresult"),
+                ],
+            },
+        ],
+    },
+}

@@ -1,0 +1,212 @@
+"""The admin: it shows what is visible, in few queries, and its buttons call actions."""
+
+from uuid import UUID
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission
+from django.test import Client
+from django.urls import reverse
+
+from apps.accounts.actions import create_user
+from apps.accounts.models import User
+from apps.accounts.queries import personal_workspace
+from apps.executions.actions import start_execution
+from apps.executions.models import Execution, NodeRun
+from apps.workflows.actions import create_workflow, save_version
+from tests.workers.driving import drive
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BRANCHED = {
+    "name": "branched",
+    "inputs": {"amount": "number"},
+    "nodes": [
+        {"key": "start", "type": "trigger.manual"},
+        {"key": "check", "type": "control.if", "config": {"condition": "${amount > 1000}"}, "name": "Large order?"},
+        {"key": "large", "type": "data.set", "config": {"values": {"is_large": True}}},
+        {"key": "small", "type": "data.set", "config": {"values": {"is_large": False}}},
+        {"key": "merge", "type": "control.merge"},
+    ],
+    "edges": [
+        {"source": "start", "target": "check"},
+        {"source": "check", "port": "true", "target": "large"},
+        {"source": "check", "port": "false", "target": "small"},
+        {"source": "large", "target": "merge"},
+        {"source": "small", "target": "merge"},
+    ],
+}
+
+
+@pytest.fixture
+def operator() -> User:
+    return create_user(username="operator", password=None, is_superuser=True)
+
+
+@pytest.fixture
+def browser(operator: User) -> Client:
+    client = Client()
+    client.force_login(operator)
+    return client
+
+
+@pytest.fixture
+def version(operator: User):
+    return create_workflow(workspace=personal_workspace(operator), definition=BRANCHED, created_by=operator, publish=True).version
+
+
+@pytest.fixture
+def execution(version, operator: User) -> UUID:
+    return start_execution(workflow=version.workflow, input={"amount": 5}, started_by=operator).execution_id
+
+
+def page(execution_id: UUID) -> str:
+    return reverse("admin:executions_execution_change", args=[execution_id])
+
+
+def test_every_page_of_every_model_opens(browser, execution, version):
+    drive(execution)
+    for model, model_admin in admin.site._registry.items():
+        prefix = f"admin:{model._meta.app_label}_{model._meta.model_name}"
+        assert browser.get(reverse(f"{prefix}_changelist")).status_code == 200, model
+        assert browser.get(reverse(f"{prefix}_changelist"), {"q": "some text"}).status_code == 200, model
+        can_add = model_admin.has_add_permission(browser.get("/admin/").wsgi_request)
+        assert browser.get(reverse(f"{prefix}_add")).status_code == (200 if can_add else 403), model
+        if (row := model._default_manager.first()) is not None:
+            assert browser.get(reverse(f"{prefix}_change", args=[row.pk])).status_code == 200, model
+    assert browser.get("/admin/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "name", ["executions_execution", "executions_noderun", "executions_executionevent", "workflows_workflow", "workflows_workflowversion"]
+)
+def test_a_list_takes_the_same_queries_for_few_rows_and_for_many(name, browser, version, operator, django_assert_max_num_queries):
+    def make(number):
+        another = create_workflow(
+            workspace=personal_workspace(operator), definition=BRANCHED, name=f"w{number}", created_by=operator, publish=True
+        )
+        drive(start_execution(workflow=another.version.workflow, input={"amount": number}).execution_id)
+
+    make(0)
+    url = reverse(f"admin:{name}_changelist")
+    with django_assert_max_num_queries(12) as few:
+        browser.get(url)
+    for number in range(1, 8):
+        make(number)
+    with django_assert_max_num_queries(len(few)):
+        browser.get(url)
+
+
+def test_the_page_of_an_execution_shows_its_graph_with_words_for_the_colours(browser, execution, django_assert_max_num_queries):
+    assert "not begun" in browser.get(page(execution)).content.decode()
+    drive(execution)
+    with django_assert_max_num_queries(8):
+        text = browser.get(page(execution)).content.decode()
+    for said in ("Large order?", "success", "skipped", "line-live", "line-dead", "Legend"):
+        assert said in text, said
+    run = NodeRun.objects.get(execution_id=execution, key="check")
+    assert f'href="{reverse("admin:executions_noderun_change", args=[run.id])}"' in text
+
+
+def test_the_buttons_pause_resume_and_cancel(browser, execution):
+    for verb, status in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
+        assert f"/{verb}/" in browser.get(page(execution)).content.decode()
+        answer = browser.post(reverse("admin:execution_move", args=[execution, verb]), follow=True)
+        assert Execution.objects.get(pk=execution).status == status
+        assert answer.status_code == 200
+    refused = browser.post(reverse("admin:execution_move", args=[execution, "pause"]), follow=True)
+    assert "The execution is cancelled" in refused.content.decode()
+
+
+def test_a_button_is_no_link_and_needs_the_csrf_token(browser, operator, execution):
+    url = reverse("admin:execution_move", args=[execution, "cancel"])
+    assert browser.get(url).status_code == 405
+    careful = Client(enforce_csrf_checks=True)
+    careful.force_login(operator)
+    assert careful.post(url).status_code == 403
+    assert Execution.objects.get(pk=execution).status == "running"
+
+
+@pytest.fixture
+def uncertain(execution) -> NodeRun:
+    """A node run whose worker died in the middle of its effect."""
+    NodeRun.objects.filter(execution_id=execution).update(status="uncertain", due_at=None)
+    return NodeRun.objects.get(execution_id=execution)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "then"),
+    [
+        ({"decision": "rerun"}, "queued", "success"),
+        ({"decision": "success", "output": '{"amount": 5}'}, "success", "success"),
+        ({"decision": "failed", "message": "no stock"}, "failed", "failed"),
+    ],
+)
+def test_a_person_decides_about_an_uncertain_node_run(answer, status, then, browser, uncertain):
+    url = reverse("admin:executions_noderun_change", args=[uncertain.id])
+    assert "What became of it?" in browser.get(url).content.decode()
+    browser.post(reverse("admin:node_run_resolve", args=[uncertain.id]), answer)
+    uncertain.refresh_from_db()
+    assert uncertain.status == status
+    assert drive(uncertain.execution_id).status == then
+    assert "What became of it?" not in browser.get(url).content.decode()
+
+
+def test_an_output_that_is_no_json_decides_nothing(browser, uncertain):
+    answer = browser.post(reverse("admin:node_run_resolve", args=[uncertain.id]), {"decision": "success", "output": "{"}, follow=True)
+    assert "The output is not JSON" in answer.content.decode()
+    uncertain.refresh_from_db()
+    assert uncertain.status == "uncertain"
+
+
+def test_versions_are_published_and_unpublished(browser, version):
+    saved = save_version(workflow=version.workflow, definition={**BRANCHED, "description": "new"}).version
+    browser.post(reverse("admin:workflow_publish", args=[version.workflow_id, saved.number]))
+    version.workflow.refresh_from_db()
+    assert version.workflow.published_version_id == saved.id
+    browser.post(reverse("admin:workflow_unpublish", args=[version.workflow_id]))
+    version.workflow.refresh_from_db()
+    assert version.workflow.published_version_id is None
+
+
+def test_a_status_cannot_be_edited(browser, execution):
+    browser.post(page(execution), {"status": "success"})
+    assert Execution.objects.get(pk=execution).status == "running"
+    assert browser.post(reverse("admin:executions_execution_delete", args=[execution]), {"post": "yes"}).status_code == 403
+    assert browser.post(reverse("admin:executions_execution_add"), {}).status_code == 403
+
+
+@pytest.fixture
+def staff() -> Client:
+    """Somebody who may use the admin and look at executions, but owns none."""
+    user = create_user(username="staff", password=None)
+    user.is_staff = True
+    user.save()
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_execution", "view_noderun"]))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_staff_see_no_work_of_others(staff, execution):
+    assert str(execution) not in staff.get(reverse("admin:executions_execution_changelist")).content.decode()
+    assert staff.get(page(execution)).status_code == 404
+    assert staff.post(reverse("admin:execution_move", args=[execution, "cancel"])).status_code == 404
+    assert staff.get(reverse("admin:workflows_workflow_changelist")).status_code == 403
+
+
+def test_who_may_look_may_not_steer(staff, version):
+    owner = User.objects.get(username="staff")
+    own = create_workflow(workspace=personal_workspace(owner), definition=BRANCHED, publish=True).version
+    execution = start_execution(workflow=own.workflow, input={"amount": 5}).execution_id
+    assert "/cancel/" not in staff.get(page(execution)).content.decode()
+    assert staff.post(reverse("admin:execution_move", args=[execution, "cancel"])).status_code == 403
+
+
+def test_a_person_made_here_has_a_workspace(browser):
+    password = "correct horse battery staple"
+    answer = browser.post(
+        reverse("admin:accounts_user_add"), {"username": "new", "password1": password, "password2": password, "usable_password": "true"}
+    )
+    assert answer.status_code == 302, answer.content
+    assert personal_workspace(User.objects.get(username="new")).is_personal
