@@ -199,7 +199,8 @@ class Sweeper:
     def _length(self, queue: str) -> int:
         try:
             with current_app.connection_for_read() as connection:
-                return int(connection.default_channel.queue_declare(queue, passive=True).message_count)
+                channel: Any = connection.default_channel
+                return int(channel.queue_declare(queue, passive=True).message_count)
         except (ChannelError, RedisError, OperationalError, ConnectionError, OSError):
             return 0  # no such queue, or no broker: then nothing explains the delay
 

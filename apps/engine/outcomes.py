@@ -57,7 +57,8 @@ class Failed:
 class Deferred:
     """The node waits, and holds no process while it does.
 
-    Its `resume` is called once: at `until` (UTC-aware), or after `delay_seconds` on the database's clock, or when a signal of this name arrives.
+    Its `resume` is called once: at `until` (UTC-aware), or after `delay_seconds` on the database's clock, or when a signal of this
+    name arrives.
     state   JSON value handed to `resume`
     """
 

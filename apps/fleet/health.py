@@ -73,7 +73,7 @@ def _workers() -> str:
         replies = current_app.control.ping(timeout=WORKERS_ANSWER_WITHIN_SECONDS, limit=len(FLEETS))
     except (BrokerError, RedisError, OSError):
         return DOWN
-    answered = {name.partition("@")[0] for reply in replies for name in reply}
+    answered = {name.partition("@")[0] for reply in replies or [] for name in reply}
     missing = [fleet.name for fleet in FLEETS if fleet.name not in answered]
     return f"no answer of {', '.join(missing)}" if missing else OK
 

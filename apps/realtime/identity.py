@@ -1,13 +1,13 @@
 """Who is at the other end of a WebSocket, asked again and again while it is open."""
 
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.contrib.auth import get_user
 from django.contrib.sessions.backends.db import SessionStore
+from django.http import HttpRequest
 
 from apps.accounts.models import User
 from apps.accounts.tokens import find_bearer
@@ -26,7 +26,9 @@ def by_token(token: str) -> WhoNow:
 
 def by_session(session_key: str) -> WhoNow:
     def who() -> User | None:
-        user = get_user(SimpleNamespace(session=SessionStore(session_key)))
+        request = HttpRequest()
+        request.session = SessionStore(session_key)
+        user = get_user(request)
         return user if isinstance(user, User) else None
 
     return who
