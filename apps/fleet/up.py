@@ -14,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import psutil
+from django.core.exceptions import ImproperlyConfigured
 
 from apps.engine.errors import StructForgeError
 from apps.fleet.addresses import Addresses
@@ -39,11 +40,12 @@ def main(arguments: Sequence[str]) -> int:
     folder = StateFolder(Path(os.environ.get("STRUCTFORGE_STATE_DIR") or BASE_DIR / ".structforge").resolve())
     try:
         folder.claim()
-        addresses = _prepared(folder)
+        return Installation(folder, _prepared(folder), options, started_at=psutil.Process().create_time()).run()
     except StructForgeError as error:
         print(f"{error.code}: {error.message}", file=sys.stderr)
-        return 1
-    return Installation(folder, addresses, options, started_at=psutil.Process().create_time()).run()
+    except ImproperlyConfigured as error:
+        print(f"settings: {error}", file=sys.stderr)
+    return 1
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,13 @@ def test_a_server_port_that_is_no_number_is_refused(start: Start):
     assert "invalid_port: SERVER_PORT is 'http'; a number from 1 to 65535 was expected." in start(SERVER_PORT="http").rest()
 
 
+def test_wrong_settings_are_named_and_nothing_stays(start: Start):
+    installation = start(DJANGO_SETTINGS_MODULE="structforge.settings.prod", SECRET_KEY="short")
+    assert "settings: SECRET_KEY has 5 characters; a random text of at least 32 is expected." in installation.rest()
+    assert "Traceback" not in installation.output
+    assert installation.process.wait(10) == 1
+
+
 def test_unknown_names_are_refused_and_the_known_are_named(start: Start):
     output = start("--only", "web,wrong").rest()
     assert "wrong unknown; expected some of web, worker-default, worker-code, beat, example" in output
