@@ -7,24 +7,26 @@ from pathlib import Path
 
 import psutil
 
+PROC = Path("/proc")
+_START_TICKS = 19  # of the fields after the process's name, which may itself hold spaces and brackets
+
 
 @cache
 def host() -> str:
     """This host and process namespace: two containers with one host name differ in the second part."""
-    namespace = Path("/proc/self/ns/pid")
+    namespace = PROC / "self/ns/pid"
     number = namespace.readlink().name.strip("pid:[]") if namespace.exists() else "0"
     return f"{socket.gethostname()}/{number}"
 
 
-@cache
-def _created(pid: int) -> float:
-    return psutil.Process(pid).create_time()
-
-
 def label(pid: int | None = None) -> str:
-    """`host/namespace:pid:start time`; a reused pid has another start time."""
-    pid = pid or os.getpid()
-    return f"{host()}:{pid}:{_created(pid):.2f}"
+    """`host/namespace:pid:start`; a reused pid has another start."""
+    return _label(pid or os.getpid())
+
+
+@cache
+def _label(pid: int) -> str:
+    return f"{host()}:{pid}:{_started(pid)}"
 
 
 def is_alive(worker: str) -> bool:
@@ -33,7 +35,21 @@ def is_alive(worker: str) -> bool:
     if name != host():
         return True
     try:
-        process = psutil.Process(int(pid))
-        return f"{process.create_time():.2f}" == started and process.status() != psutil.STATUS_ZOMBIE
+        return _started(int(pid)) == started and psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _started(pid: int) -> str:
+    """When the process started, in ticks since the machine did: an instant of the wall clock would move whenever that clock is set.
+
+    Raises psutil.NoSuchProcess.
+
+    Source: proc_pid_stat(5), field 22.
+    """
+    if not PROC.exists():
+        return f"{psutil.Process(pid).create_time():.0f}"
+    try:
+        return (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[_START_TICKS]
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise psutil.NoSuchProcess(pid) from error

@@ -1,13 +1,14 @@
 """Tell whoever watches an execution what a commit changed.
 
-One daemon thread per process sends; it sends at once when it is idle, and in one round trip whatever piled up meanwhile. A message
-may be lost (Redis away, process killed, too many at once): PostgreSQL is the truth, and watchers look there when a number is missing.
+One daemon thread per process sends, in one round trip, what came within some 30 ms; that an execution has ended it sends at once. A message may be
+lost (Redis away, process killed, too many at once): PostgreSQL is the truth, and those who watch look there when a number is missing.
 """
 
 import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -17,12 +18,14 @@ from django.conf import settings
 from redis import Redis
 from redis.exceptions import RedisError
 
+from apps.engine.statuses import SETTLED_EXECUTION
 from apps.realtime.groups import execution_group, redis_channel
 
 logger = logging.getLogger(__name__)
 
 MAX_WAITING = 10_000  # messages; more than that means that Redis is away, and old news is worth nothing
 MAX_BATCH = 200  # messages in one round trip
+LINGER_SECONDS = 0.03  # nobody sees the difference, and a chain of quick nodes costs a tenth of the round trips
 EXIT_SECONDS = 1.0
 
 Message = tuple[str, Mapping[str, Any]]  # execution id, body
@@ -112,9 +115,11 @@ class _Sender:
 
     def _next_batch(self) -> list[Message | threading.Event]:
         batch = [self._queue.get()]
+        deadline = time.monotonic() + LINGER_SECONDS
         while len(batch) < MAX_BATCH:
+            seconds = 0.0 if _is_urgent(batch[-1]) else deadline - time.monotonic()
             try:
-                batch.append(self._queue.get_nowait())
+                batch.append(self._queue.get(timeout=seconds) if seconds > 0 else self._queue.get_nowait())
             except Empty:
                 break
         return batch
@@ -125,6 +130,11 @@ class _Sender:
         if not self._is_failing:
             logger.warning("Dropping live messages: %s", reason)
         self._is_failing = True
+
+
+def _is_urgent(item: Message | threading.Event) -> bool:
+    """Somebody may be waiting for the end of an execution, or for the queue to be empty."""
+    return isinstance(item, threading.Event) or item[1].get("status") in SETTLED_EXECUTION
 
 
 def _publish(redis: Redis, frames: list[Frame]) -> None:
