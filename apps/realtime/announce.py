@@ -1,7 +1,8 @@
 """Tell whoever watches an execution what a commit changed.
 
-One daemon thread per process sends, in one round trip, what came within some 30 ms; that an execution has ended it sends at once. A message may be
-lost (Redis away, process killed, too many at once): PostgreSQL is the truth, and those who watch look there when a number is missing.
+One daemon thread per process sends, in one round trip, what came within some 30 ms; that an execution has ended it sends at once.
+A message may be lost (Redis away, process killed, too many at once): PostgreSQL is the truth, and watchers look there when a number
+is missing.
 """
 
 import atexit
