@@ -7,11 +7,11 @@ from uuid import UUID, uuid4
 
 import orjson
 from django.db import connection, transaction
-from jsonschema import Draft202012Validator
 
 from apps.accounts.models import User
 from apps.core.ids import uuid7
 from apps.engine.errors import ConflictError, InvalidError, NotFoundError
+from apps.engine.input_schema import input_problems
 from apps.engine.json_values import check_json
 from apps.engine.outcomes import Failed, NodeError, Succeeded
 from apps.executions import handoff, protocol
@@ -31,7 +31,7 @@ class WorkflowNotPublishedError(ConflictError):
 
 
 class InvalidInputError(InvalidError):
-    """The input does not fit the definition's `inputs`; details: {"errors": [{"pointer", "message"}]}."""
+    """The input does not fit the definition's `inputs`; details: {"start": int, "errors": [{"pointer", "message", "found", "expected", "suggestion"}]}."""
 
     code = "invalid_input"
 
@@ -128,21 +128,14 @@ def start_executions(
 
 def _check_inputs(version: WorkflowVersion, starts: Sequence[Start]) -> None:
     schema = version.start.get("input_schema")
-    validator = Draft202012Validator(schema) if schema else None
     for index, start in enumerate(starts):
         check_json(start.input)
-        if validator is None:
-            continue
-        faults = [
-            {"pointer": "".join(f"/{part}" for part in fault.absolute_path), "message": fault.message[:500]}
-            for fault in validator.iter_errors(start.input or {})
-        ]
-        if faults:
+        if problems := input_problems(schema, start.input or {}):
             place = f"start {index}, " if len(starts) > 1 else ""
             raise InvalidInputError(
-                f"The input does not fit the workflow's inputs: {place}{faults[0]['pointer'] or '/'}: {faults[0]['message']}",
+                f"The input does not fit the workflow's inputs: {place}{problems[0].pointer or '/'}: {problems[0].message}",
                 start=index,
-                errors=faults[:100],
+                errors=[problem.as_json() for problem in problems],
             )
 
 
