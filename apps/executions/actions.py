@@ -31,7 +31,7 @@ class WorkflowNotPublishedError(ConflictError):
 
 
 class InvalidInputError(InvalidError):
-    """The input does not fit the definition's `inputs`; details: {"start": int, "errors": [{"pointer", "message", "found", "expected", "suggestion"}]}."""
+    """The input does not fit the definition's `inputs`; details: {"start": int, "errors": [problems as of a definition]}."""
 
     code = "invalid_input"
 
@@ -114,15 +114,15 @@ def start_executions(
     _check_inputs(version, starts)
     plan: StartPlan = version.start
     priority = priority or plan["priority"] or ("high" if trigger in HIGH_PRIORITY_TRIGGERS else "normal")
-    with transaction.atomic():
-        started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority)
-        ready = [
-            Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
-            for one in started
-            if one.created
-            for entry in plan["entries"]
-        ]
-        transaction.on_commit(lambda: handoff.send(ready), robust=True)
+    # One statement, and so a transaction of its own where the caller has none open.
+    started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority)
+    ready = [
+        Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
+        for one in started
+        if one.created
+        for entry in plan["entries"]
+    ]
+    transaction.on_commit(lambda: handoff.send(ready), robust=True)
     return started
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from apps.workflows.layout import Layout, Place, lay_out
 
 MAX_NODES = 400  # a larger graph is no picture any more
-BOX_WIDTH, BOX_HEIGHT = 190, 54
-COLUMN_WIDTH, ROW_HEIGHT = 262, 84
-MARGIN = 16
-LABEL_LENGTH = 24
+BOX_WIDTH, BOX_HEIGHT = 172, 54
+COLUMN_WIDTH, ROW_HEIGHT = 228, 80
+MARGIN = 12
+LABEL_LENGTH = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Look:
 
 
 NOT_BEGUN = Look("not begun", "radio_button_unchecked", "none")
+PLAIN = Look("", "", "calm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """path   of an SVG path element; state   open, live or dead; label   the port, "" for `out`; label_x, label_y   where it stands"""
+    """path   of an SVG path element; state   open, live or dead; label   the port, "" for `out`; label_x, label_y   the middle of it"""
 
     path: str
     state: str
@@ -55,7 +56,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """width, height   in pixels; legend   the looks that occur"""
+    """width, height   in pixels; legend   the looks that occur, none for a definition drawn for itself"""
 
     width: float
     height: float
@@ -81,9 +82,10 @@ def picture_of(
     if len(nodes) > MAX_NODES:
         return None
     layout = lay_out([node["key"] for node in nodes], [(edge["source"], edge["target"]) for edge in edges])
-    boxes = [_box(node, layout, (looks or {}).get(node["key"], NOT_BEGUN), (urls or {}).get(node["key"], "")) for node in nodes]
+    look_of = {node["key"]: PLAIN if looks is None else looks.get(node["key"], NOT_BEGUN) for node in nodes}
+    boxes = [_box(node, layout, look_of[node["key"]], (urls or {}).get(node["key"], "")) for node in nodes]
     lines = [_line(edge, route, layout, taken or {}) for edge, route in zip(edges, layout.routes, strict=True)]
-    legend = {box.look.label: box.look for box in boxes} if looks is not None else {}
+    legend = {look.label: look for look in look_of.values()} if looks is not None else {}
     width = 2 * MARGIN + (layout.columns - 1) * COLUMN_WIDTH + BOX_WIDTH
     return Picture(width, 2 * _middle(layout), boxes, lines, list(legend.values()))
 
@@ -111,11 +113,10 @@ def _short(text: str) -> str:
 
 def _line(edge: Mapping[str, Any], route: Sequence[Place], layout: Layout, taken: Mapping[str, str | None]) -> Line:
     port = edge.get("port", "out")
-    start = _left_of(route[0], layout)
-    lean = 13 if route[1].row > route[0].row else -7
+    (x, y), (next_x, next_y) = _left_of(route[0], layout), _left_of(route[1], layout)
     label = "" if port == "out" else port
     state = ("live" if taken[edge["source"]] == port else "dead") if edge["source"] in taken else "open"
-    return Line(_curve(route, layout), state, label, start[0] + BOX_WIDTH + 8, start[1] + lean)
+    return Line(_curve(route, layout), state, label, (x + BOX_WIDTH + next_x) / 2, (y + next_y) / 2)
 
 
 def _left_of(place: Place, layout: Layout) -> tuple[float, float]:
@@ -126,7 +127,7 @@ def _left_of(place: Place, layout: Layout) -> tuple[float, float]:
 def _curve(route: Sequence[Place], layout: Layout) -> str:
     """From the right side of the first box to the left side of the last, straight through the gaps between."""
     lefts = [_left_of(place, layout) for place in route]
-    strokes = []
+    strokes: list[str] = []
     for (x, y), (next_x, next_y) in pairwise(lefts):
         bend = (next_x - x - BOX_WIDTH) / 2
         begin = "M" if not strokes else "L"
