@@ -1,3 +1,5 @@
+import os
+
 import django
 import pytest
 
@@ -7,6 +9,12 @@ services.start()
 django.setup()
 
 from apps.executions.connection import close_pool  # noqa: E402  # needs settings
+
+
+def pytest_configure(config):
+    """Under xdist, let no worker process find settings to read before it has started its own Valkey and named it in its environment."""
+    if getattr(config.option, "numprocesses", None):
+        del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 @pytest.fixture(scope="session")
