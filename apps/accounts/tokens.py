@@ -4,8 +4,11 @@ An access token counts while its signature and time hold, its person is active a
 is open. So a logout, a new password or a deactivation stops it with the next request, not when it expires.
 """
 
+import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
+from uuid import UUID
 
 from allauth.account.internal.userkit import str_to_user_id
 from allauth.headless import app_settings
@@ -13,7 +16,7 @@ from allauth.headless.tokens.strategies.jwt import JWTTokenStrategy
 from allauth.headless.tokens.strategies.jwt.internal import decode_token, session_key_from_sid
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
@@ -21,11 +24,15 @@ from apps.accounts.models import User
 
 PASSWORD_CLAIM = "pwd"  # noqa: S105  # the name of a claim
 
-# One statement for what would be two queries and a decoded session.
-_ACTIVE_USER = """
-    select u.* from accounts_user u join django_session s on s.session_key = %s and s.expire_date > now()
-    where u.id = %s and u.is_active
-"""
+_USER_COLUMNS = [field.attname for field in User._meta.concrete_fields]
+# One statement for what would be two queries and a decoded session; written out, since it is part of every request.
+_ACTIVE_USER = f"""
+    select {", ".join(f"u.{column}" for column in _USER_COLUMNS)}
+      from accounts_user u join django_session s on s.session_key = %s and s.expire_date > now()
+     where u.id = %s and u.is_active
+"""  # noqa: S608  # names of columns, from the model
+# Signatures and sessions of tokens that were checked before; times and the person are looked at every time.
+_READ_TOKENS = 4096
 
 
 class Tokens(NamedTuple):
@@ -79,20 +86,41 @@ class TokenStrategy(JWTTokenStrategy):
         Session.objects.filter(session_key__in=[key for key in keys if key]).delete()
 
 
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """What a sound access token says; expires_at is Unix time."""
+
+    session_key: str
+    user_id: UUID
+    password_mark: str
+    expires_at: float
+
+
 def find_bearer(token: str) -> Bearer | None:
     """The person whom an access token speaks for now; None when it does not count (any more)."""
+    claims = _read(token)
+    if claims is None or claims.expires_at <= time.time():
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_ACTIVE_USER, [claims.session_key, claims.user_id])
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    user = User.from_db(connection.alias, _USER_COLUMNS, row)
+    return Bearer(user, claims.expires_at) if constant_time_compare(_password_mark(user), claims.password_mark) else None
+
+
+@lru_cache(_READ_TOKENS)
+def _read(token: str) -> _Claims | None:
+    """Check the signature and open the claims; None where something is wrong with them."""
     claims = decode_token(token, "access")
     session_key = claims and session_key_from_sid(claims["sid"])
     if not claims or not session_key:
         return None
     try:
-        user_id = str_to_user_id(claims["sub"])
+        return _Claims(session_key, str_to_user_id(claims["sub"]), str(claims.get(PASSWORD_CLAIM)), float(claims["exp"]))
     except ValidationError:
         return None
-    user = next(iter(User.objects.raw(_ACTIVE_USER, [session_key, user_id])), None)
-    if user is None or not constant_time_compare(_password_mark(user), str(claims.get(PASSWORD_CLAIM))):
-        return None
-    return Bearer(user, float(claims["exp"]))
 
 
 def _password_mark(user: User) -> str:

@@ -1,5 +1,7 @@
 """Reads of workflows, each for somebody: what `visible_to` hides does not exist."""
 
+from dataclasses import dataclass
+from functools import lru_cache
 from uuid import UUID
 
 from django.db.models import Max
@@ -8,6 +10,8 @@ from apps.accounts.models import User
 from apps.engine.errors import NotFoundError
 from apps.workflows.models import Workflow, WorkflowQuerySet, WorkflowVersion, WorkflowVersionQuerySet
 
+KEPT_VERSIONS = 1024
+
 
 class WorkflowNotFoundError(NotFoundError):
     code = "workflow_not_found"
@@ -15,6 +19,14 @@ class WorkflowNotFoundError(NotFoundError):
 
 class VersionNotFoundError(NotFoundError):
     code = "version_not_found"
+
+
+@dataclass(frozen=True, slots=True)
+class Startable:
+    """A workflow and the version to start; None where it is to be the published one and there is none."""
+
+    workflow: Workflow
+    version: WorkflowVersion | None
 
 
 def list_workflows(user: User) -> WorkflowQuerySet:
@@ -28,10 +40,19 @@ def get_workflow(user: User, workflow_id: UUID) -> Workflow:
     return _workflow(list_workflows(user), workflow_id)
 
 
-def get_startable(user: User, workflow_id: UUID) -> Workflow:
-    """A workflow with what a start needs of its published version, in one query. Raises WorkflowNotFoundError."""
-    found = Workflow.objects.visible_to(user).select_related("published_version").defer("published_version__definition", "description")
-    return _workflow(found, workflow_id)
+def get_startable(user: User, workflow_id: UUID) -> Startable:
+    """What a start of a workflow needs. Raises WorkflowNotFoundError."""
+    workflow = Workflow.objects.visible_to(user).only("id", "name", "published_version_id").filter(pk=workflow_id)[:1]
+    found = next(iter(workflow), None)
+    if found is None:
+        raise _unknown_workflow(workflow_id)
+    return Startable(found, _version_to_start(found.published_version_id) if found.published_version_id else None)
+
+
+@lru_cache(KEPT_VERSIONS)
+def _version_to_start(version_id: UUID) -> WorkflowVersion:
+    """A version without its definition. It never changes, so that the process keeps it; whoever asks has checked that it may be seen."""
+    return WorkflowVersion.objects.defer("definition").get(pk=version_id)
 
 
 def list_versions(workflow: Workflow) -> WorkflowVersionQuerySet:
@@ -47,17 +68,21 @@ def get_version(user: User, workflow_id: UUID, number: int) -> WorkflowVersion:
     return found
 
 
-def get_startable_version(user: User, version_id: UUID) -> WorkflowVersion:
-    """A version with its workflow and without its definition, in one query. Raises VersionNotFoundError."""
+def get_startable_version(user: User, version_id: UUID) -> Startable:
+    """What a start of one version needs, published or not. Raises VersionNotFoundError."""
     found = WorkflowVersion.objects.visible_to(user).select_related("workflow").defer("definition", "workflow__description")
     version = found.filter(pk=version_id).first()
     if version is None:
         raise VersionNotFoundError(f"There is no version {version_id} that you may see.")
-    return version
+    return Startable(version.workflow, version)
 
 
 def _workflow(found: WorkflowQuerySet, workflow_id: UUID) -> Workflow:
     workflow = found.filter(pk=workflow_id).first()
     if workflow is None:
-        raise WorkflowNotFoundError(f"There is no workflow {workflow_id} that you may see.")
+        raise _unknown_workflow(workflow_id)
     return workflow
+
+
+def _unknown_workflow(workflow_id: UUID) -> WorkflowNotFoundError:
+    return WorkflowNotFoundError(f"There is no workflow {workflow_id} that you may see.")

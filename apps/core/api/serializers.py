@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, ClassVar
 
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -10,7 +10,19 @@ from rest_framework.request import Request
 
 
 class InputSerializer(serializers.Serializer[Any]):
-    """Reads a body or query and refuses keys that it does not know, with the nearest known one."""
+    """Reads a body or query and refuses keys that it does not know, with the nearest known one.
+
+    Its fields keep nothing of a request, so that one set of them serves all; making them takes longer than reading with them.
+    """
+
+    _shared_fields: ClassVar[Any] = None
+
+    @property
+    def fields(self) -> Any:
+        kind = type(self)
+        if "_shared_fields" not in kind.__dict__:
+            kind._shared_fields = super().fields
+        return kind._shared_fields
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (unknown := [name for name in data if name not in self.fields]):

@@ -17,7 +17,7 @@ from apps.accounts.models import User
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
 from apps.engine.statuses import SETTLED_NODE_RUN
 from apps.executions import actions, queries
-from apps.executions.admin.pages import MAY_STEER, duration, page_context, status_badge
+from apps.executions.admin.pages import MAY_STEER, duration, node_run_duration, page_context, status_badge
 from apps.executions.looks import LOOKS
 from apps.executions.models import Execution, NodeRun
 from apps.workflows.picture import Picture, picture_of
@@ -108,7 +108,7 @@ def _picture(execution: Execution, node_runs: Sequence[NodeRun], urls: Mapping[s
 
 
 def _row(run: NodeRun, url: str) -> dict[str, Any]:
-    return {"run": run, "url": url, "badge": status_badge(run.status), "duration": duration(run.started_at, run.finished_at)}
+    return {"run": run, "url": url, "badge": status_badge(run.status), "duration": node_run_duration(run)}
 
 
 def _documents(execution: Execution) -> list[tuple[str, SafeString]]:

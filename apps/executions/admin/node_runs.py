@@ -14,7 +14,7 @@ from unfold.contrib.filters.admin import RangeDateTimeFilter
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
 from apps.engine.json_values import InvalidJsonError, loads
 from apps.executions import actions
-from apps.executions.admin.pages import MAY_STEER, duration, page_context, status_badge
+from apps.executions.admin.pages import MAY_STEER, node_run_duration, page_context, status_badge
 from apps.executions.models import NodeRun
 
 DECISIONS = {"rerun": "It runs again.", "success": "It counts as success.", "failed": "It counts as failed."}
@@ -44,7 +44,7 @@ class NodeRunAdmin(IdSearch, ReadOnlyAdmin):
 
     @admin.display(description="took")
     def duration(self, run: NodeRun) -> str:
-        return duration(run.started_at, run.finished_at)
+        return node_run_duration(run)
 
     def get_urls(self) -> list[URLPattern]:
         resolve = require_POST(self.admin_site.admin_view(self.resolve_view))
@@ -94,7 +94,7 @@ def _content(run: NodeRun) -> dict[str, Any]:
     return {
         "run": run,
         "badge": status_badge(run.status),
-        "duration": duration(run.started_at, run.finished_at),
+        "duration": node_run_duration(run),
         "execution_url": reverse("admin:executions_execution_change", args=[run.execution_id]),
         "output_url": reverse("node-run-output", args=[run.execution_id, run.key]) if run.output_ref else None,
         "is_uncertain": run.status == "uncertain",

@@ -8,7 +8,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from apps.core.admin import ReadOnlyAdmin, badge
+from apps.engine.statuses import NodeRunStatus
 from apps.executions.looks import LOOKS
+from apps.executions.models import NodeRun
 
 MAY_STEER = "executions.change_execution"
 
@@ -29,6 +31,11 @@ def duration(started_at: datetime | None, finished_at: datetime | None) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def node_run_duration(run: NodeRun) -> str:
+    """As `duration`; one that is queued has not begun, even where an earlier attempt had."""
+    return "–" if run.status == NodeRunStatus.QUEUED else duration(run.started_at, run.finished_at)
 
 
 def page_context(admin: ReadOnlyAdmin, request: HttpRequest, row: Any, title: str) -> dict[str, Any]:

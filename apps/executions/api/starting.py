@@ -1,7 +1,6 @@
 """Starting executions over HTTP. The hot path: two queries, one of them the start itself."""
 
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -19,8 +18,7 @@ from apps.executions import actions, queries
 from apps.executions.actions import Start, Started
 from apps.executions.api.serializers import BulkStartedOutput, BulkStartInput, StartedOutput, StartInput, output_url
 from apps.executions.wait import wait_until_settled
-from apps.workflows.models import Workflow, WorkflowVersion
-from apps.workflows.queries import get_startable, get_startable_version
+from apps.workflows.queries import Startable, get_startable, get_startable_version
 
 MAX_KEY_LENGTH = 255
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -36,14 +34,6 @@ _waits = threading.BoundedSemaphore(settings.MAX_WAITS)
 
 class InvalidIdempotencyKeyError(InvalidError):
     code = "invalid_idempotency_key"
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """What is started; version None means the published one."""
-
-    workflow: Workflow
-    version: WorkflowVersion | None
 
 
 class ExecutionStartView(APIView):
@@ -95,11 +85,8 @@ class BulkStartView(APIView):
         return Response({"executions": [{"id": one.execution_id, "created": one.created} for one in started]}, status=202)
 
 
-def _target(user: User, data: dict[str, Any]) -> _Target:
-    if data["version"] is None:
-        return _Target(get_startable(user, data["workflow"]), None)
-    version = get_startable_version(user, data["version"])
-    return _Target(version.workflow, version)
+def _target(user: User, data: dict[str, Any]) -> Startable:
+    return get_startable(user, data["workflow"]) if data["version"] is None else get_startable_version(user, data["version"])
 
 
 def _idempotency_key(request: Request) -> str | None:
