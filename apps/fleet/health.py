@@ -78,7 +78,7 @@ def _workers() -> str:
     return f"no answer of {', '.join(missing)}" if missing else OK
 
 
-class _Kept:
+class KeptHealth:
     """The answer of a check, kept for a while; of many who ask at once, one asks and the others wait."""
 
     def __init__(self, checks: Mapping[str, Callable[[], str]]) -> None:
@@ -96,5 +96,5 @@ class _Kept:
 
 
 # What this process itself needs to serve; and everything.
-readiness = _Kept({"database": _database, "broker": _broker})
-health = _Kept({"database": _database, "broker": _broker, "live": _live, "workers": _workers})
+readiness = KeptHealth({"database": _database, "broker": _broker})
+health = KeptHealth({"database": _database, "broker": _broker, "live": _live, "workers": _workers})
