@@ -5,6 +5,9 @@ from django.urls import include, path
 from django.views.generic import RedirectView, TemplateView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+# Here, and not in every process that sets Django up: workers need no pages, and would be a tenth larger with them.
+admin.autodiscover()
+
 api = [
     path("", include("apps.accounts.api.urls")),
     path("", include("apps.workflows.api.urls")),
