@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,18 +43,16 @@ def prepare(postgres: Postgres | None, login: Path) -> None:
         write_private(login, f"{FIRST_ADMINISTRATOR} / {password}")
 
 
-def serve_web(host: str, port: int) -> None:
+def serve_web(listener: socket.socket) -> None:
     config = uvicorn.Config(
         import_string(settings.ASGI_APPLICATION),
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
         forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
     )
-    uvicorn.Server(config).run()
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 def work(fleet: Fleet, tell_ready: TellReady) -> None:

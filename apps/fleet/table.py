@@ -58,10 +58,10 @@ class Table:
         return Process(PREPARE, self.forker.starter(PREPARE, lambda: roles.prepare(self.addresses.postgres, self.login)), is_one_shot=True)
 
     def _web(self, roles: ModuleType) -> Process:
-        host, port = self.addresses.host, self.addresses.port
+        listener, port = self.addresses.listener, self.addresses.port
         return Process(
             WEB,
-            self.forker.starter(WEB, lambda: roles.serve_web(host, port)),
+            self.forker.starter(WEB, lambda: roles.serve_web(listener)),
             is_ready=lambda: answers(port, "/health/ready"),
             stop_seconds=2 * roles.GRACEFUL_SECONDS,
         )

@@ -25,7 +25,7 @@ from apps.fleet.supervisor.forking import Forker
 from apps.fleet.supervisor.lifeline import Lifeline
 from apps.fleet.supervisor.logs import Logs
 from apps.fleet.supervisor.supervisor import Supervisor
-from apps.fleet.table import NAMES_TO_CHOOSE, Table
+from apps.fleet.table import NAMES_TO_CHOOSE, WEB, Table
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 SAMPLE = ("run_workflow", "examples/order-processing.json", "--input", "examples/order.json", "--follow")
@@ -66,6 +66,8 @@ class Installation:
     ready_after_seconds: float | None = None
 
     def run(self) -> int:
+        if self.options.only and WEB not in self.options.only:
+            self.addresses.listener.close()
         logs = Logs()
         lifeline = Lifeline()
         forker = Forker(lifeline)

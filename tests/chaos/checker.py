@@ -146,8 +146,8 @@ def _repetitions(connection: psycopg.Connection[Any], faults: Sequence[Fault], k
     found = []
     for execution_id, key, pids, times in connection.execute(_REPEATED).fetchall():
         explained = all(
-            _explains(faults, killed_themselves, last_effects, pid, at, following)
-            for pid, at, following in zip(pids, times, times[1:], strict=False)
+            _explains(faults, killed_themselves, last_effects, first, at, following) or _was_away(faults, second, following)
+            for first, second, at, following in zip(pids, pids[1:], times, times[1:], strict=False)
         )
         found.append(Repetition(f"{execution_id}/{key}", len(pids), explained))
     return found
@@ -163,6 +163,11 @@ def _explains(
         (not fault.pids or pid in fault.pids) and fault.until >= at - 1.0 and fault.at <= min(following, at + REACH_SECONDS)
         for fault in faults
     )
+
+
+def _was_away(faults: Sequence[Fault], pid: int, at: float) -> bool:
+    """Whether process `pid` was held up until shortly before its effect at `at`: another had taken its node run meanwhile."""
+    return any(pid in fault.pids and fault.at <= at and fault.until >= at - REACH_SECONDS for fault in faults)
 
 
 def _unexplained(repetitions: Sequence[Repetition], kills: int, kinds: Sequence[str], concurrency: int) -> list[str]:
