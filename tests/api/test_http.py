@@ -67,12 +67,12 @@ async def get(app, path, *headers):
 
 
 @override_settings(ROOT_URLCONF=__name__)
-async def test_requests_one_after_another_share_a_thread_and_leave_no_connection():
+async def test_requests_one_after_another_share_threads_and_leave_no_connection():
     seen.clear()
     handler = ThreadHandler()
-    for _ in range(5):
+    for _ in range(40):
         assert (await get(handler, "/remember"))[::2] == (200, b"done")
-    assert len(set(seen)) == 1
+    assert len(set(seen)) < 10  # not always one: the next may come before the thread of the last is seen to be idle
     is_open = await handler._in_thread(lambda: connection.connection is not None)
     assert not is_open
 
