@@ -23,6 +23,7 @@ bench: installed-dev ## Measure beside plain Celery; writes .structforge/bench.j
 	@$(PYTHON) -m tests.bench $(ARGS)
 
 chaos: installed-dev ## Break everything at full size; writes .structforge/chaos.jsonl
+	@MODEL_EXAMPLES=5000 MODEL_STEPS=80 $(PYTHON) -m pytest -q --timeout=3600 tests/workers/test_protocol_model.py
 	@$(PYTHON) -m tests.chaos $(ARGS)
 
 fmt: installed-dev ## Format the code and fix what can be fixed
