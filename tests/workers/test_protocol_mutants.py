@@ -1,6 +1,6 @@
 """A test of the test: each fault put into the protocol on purpose must be found by the model.
 
-Slow, so it runs with `make chaos` and `pytest -m mutants`, not with every change.
+Slow, so it runs by `pytest -m mutants`, not with every change.
 """
 
 from pathlib import Path
