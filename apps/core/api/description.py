@@ -2,10 +2,19 @@
 
 from typing import Any
 
+from drf_spectacular.plumbing import get_lib_doc_excludes
+
+from apps.core.api.serializers import InputSerializer
+
 _ERROR = {
     "description": "Any other answer is an error.",
     "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
 }
+
+
+def classes_with_inner_words() -> list[type]:
+    """Classes whose docstrings are for readers of the code: the description of what is derived from them does without."""
+    return [*get_lib_doc_excludes(), InputSerializer]
 
 
 def add_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
