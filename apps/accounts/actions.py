@@ -42,23 +42,13 @@ def create_personal_workspace(*, user: User) -> Workspace:
     return Workspace.objects.create_personal(owner=user)
 
 
-def log_in(request: HttpRequest, *, username: str, password: str) -> Tokens:
-    """Open a session by allauth's own flow, and return its tokens.
+def authenticate(request: HttpRequest, *, username: str, password: str) -> User:
+    """The person of this name and password; nobody is logged in by it.
 
     Raises WrongCredentialsError, or TooManyAttemptsError after too many tries from one address or for one name.
     """
     if not ratelimit.consume(request, action="login"):
         raise TooManyAttemptsError("Too many logins from this address. Wait a minute.")
-    mark_request_as_headless(request, Client.APP)
-    with authentication_context(request):
-        user = _authenticate(request, username, password)
-        perform_password_login(request, {"username": username}, Login(user=user))
-        if not request.user.is_authenticated:
-            raise WrongCredentialsError("This account needs a further step to log in, which this address does not offer.")
-        return TokenStrategy().open(request)
-
-
-def _authenticate(request: HttpRequest, username: str, password: str) -> User:
     try:
         user = get_adapter().authenticate(request, username=username, password=password)
     except ValidationError as error:  # allauth's way to say that its limit is reached
@@ -66,6 +56,17 @@ def _authenticate(request: HttpRequest, username: str, password: str) -> User:
     if not isinstance(user, User):
         raise WrongCredentialsError("The username or the password is wrong.")
     return user
+
+
+def log_in(request: HttpRequest, *, username: str, password: str) -> Tokens:
+    """Open a session by allauth's own flow, and return its tokens. Raises as `authenticate` does."""
+    mark_request_as_headless(request, Client.APP)
+    with authentication_context(request):
+        user = authenticate(request, username=username, password=password)
+        perform_password_login(request, {"username": username}, Login(user=user))
+        if not request.user.is_authenticated:
+            raise WrongCredentialsError("This account needs a further step to log in, which this address does not offer.")
+        return TokenStrategy().open(request)
 
 
 def refresh(*, refresh_token: str) -> Tokens:

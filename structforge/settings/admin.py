@@ -24,6 +24,7 @@ UNFOLD = {
     "SITE_ICON": _file("icon.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("icon.svg")}],
     "SHOW_BACK_BUTTON": True,
+    "LOGIN": {"form": "apps.accounts.forms.LoginForm"},
     "STYLES": [_file("admin.css")],
     "SCRIPTS": [_file("admin.js")],
     "COLORS": {

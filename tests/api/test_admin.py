@@ -203,6 +203,22 @@ def test_who_may_look_may_not_steer(staff, version):
     assert staff.post(reverse("admin:execution_move", args=[execution, "cancel"])).status_code == 403
 
 
+def test_a_login_is_limited_as_that_of_the_api_is():
+    create_user(username="ada", password="correct horse", is_superuser=True)
+    browser = Client()
+    right = {"username": "ada", "password": "correct horse"}
+    assert browser.post("/admin/login/?next=/admin/", right).status_code == 302
+    for _ in range(5):
+        assert "is wrong" in browser.post("/admin/login/", {"username": "ada", "password": "wrong"}).content.decode()
+    assert "Too many failed logins" in browser.post("/admin/login/", right).content.decode()
+
+
+def test_who_is_no_staff_cannot_log_in_here():
+    create_user(username="ada", password="correct horse")
+    answer = Client().post("/admin/login/", {"username": "ada", "password": "correct horse"})
+    assert "staff account" in answer.content.decode()
+
+
 def test_a_person_made_here_has_a_workspace(browser):
     password = "correct horse battery staple"
     answer = browser.post(
