@@ -3,22 +3,18 @@
 The canvas is delivery only. The rows stay the truth, and the sweepers make good what a broker loses.
 """
 
-import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 from uuid import UUID
 
 from celery import chain, group
 from celery.canvas import Signature
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from apps.engine.graph import Graph, GraphNode
-from apps.executions.handoff import RUN_NODE, queue_name, share
+from apps.executions.handoff import RUN_NODE, publishing, queue_name, share
 from apps.executions.protocol import Ready
 from structforge.celery import app
-
-log = logging.getLogger(__name__)
 
 # Every message of a chain carries those that follow it.
 MAX_LINKS = 16
@@ -26,18 +22,27 @@ MAX_LINKS = 16
 
 def send(graph: Graph, ready: Sequence[Ready]) -> None:
     """Hand ready node runs of one execution to the fleets."""
-    signatures = list(_signatures(graph, ready))
-    if not signatures:
-        return
-    try:
-        if len(signatures) == 1:
-            signatures[0].apply_async()
-        else:
-            with app.producer_pool.acquire(block=True) as producer:
-                group(signatures).apply_async(producer=producer, add_to_parent=False)
-    except (OperationalError, RedisError, ConnectionError, TimeoutError) as error:
-        # No error for the execution: the sweepers send again what nobody claims.
-        log.warning("The broker took no message for %d node runs of execution %s: %s", len(ready), ready[0].execution_id, error)
+    chains = list(_chains(graph, ready))
+    if len(chains) == 1:
+        _send_head(chains[0][::-1])
+    elif chains:
+        with publishing() as producer:
+            group(chain(*links) for links in chains).apply_async(producer=producer, add_to_parent=False)
+
+
+def send_link(links: Sequence[Any] | None, ready: Sequence[Ready]) -> bool:
+    """Send the next of the `links` that a chain has left, where it names exactly what became ready; False where it does not."""
+    if not links or [one.key for one in ready] != list(links[-1]["args"][1]):
+        return False
+    _send_head(links)
+    return True
+
+
+def _send_head(links: Sequence[Any]) -> None:
+    """Send the last of `links` with the others as its chain: the message of `chain().apply_async()`, without its copies of every link."""
+    head = links[-1]
+    with publishing() as producer:
+        app.send_task(head["task"], args=head["args"], chain=list(links[:-1]), producer=producer, **head["options"])
 
 
 def signature(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID, queue: str) -> Signature:
@@ -45,25 +50,21 @@ def signature(execution_id: UUID, keys: Sequence[str], path: str, version_id: UU
     return app.signature(RUN_NODE, args=(str(execution_id), list(keys), path, str(version_id)), immutable=True, queue=queue)
 
 
-def _signatures(graph: Graph, ready: Sequence[Ready]) -> Iterator[Signature]:
+def _chains(graph: Graph, ready: Sequence[Ready]) -> Iterator[list[Signature]]:
     sharing: dict[tuple[str, str], list[Ready]] = defaultdict(list)
     for one in ready:
         node = graph.nodes[one.key]
         if node.traits.is_brief and not node.traits.asks and len(ready) > 1:
             sharing[one.queue, one.path].append(one)
         else:
-            yield _chain(graph, one)
+            queue = queue_name(one.queue, one.priority)
+            yield [signature(one.execution_id, [key], one.path, one.version_id, queue) for key in linear_stretch(graph, one.key)]
     for (queue, path), several in sharing.items():
         size = share(len(several))
         for start in range(0, len(several), size):
             part = several[start : start + size]
-            yield signature(part[0].execution_id, [one.key for one in part], path, part[0].version_id, queue_name(queue, part[0].priority))
-
-
-def _chain(graph: Graph, one: Ready) -> Signature:
-    queue = queue_name(one.queue, one.priority)
-    links = [signature(one.execution_id, [key], one.path, one.version_id, queue) for key in linear_stretch(graph, one.key)]
-    return links[0] if len(links) == 1 else chain(*links)
+            first, keys = part[0], [one.key for one in part]
+            yield [signature(first.execution_id, keys, path, first.version_id, queue_name(queue, first.priority))]
 
 
 def linear_stretch(graph: Graph, key: str) -> list[str]:

@@ -1,7 +1,6 @@
 """The Celery tasks. Their names are part of the wire format."""
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
 from celery import Task
@@ -9,7 +8,7 @@ from celery import Task
 from apps.executions.handoff import RUN_EXECUTIONS, RUN_NODE
 from apps.executions.protocol import Ready
 from structforge.celery import app
-from workers import lifecycle, runner
+from workers import canvas, lifecycle, runner
 
 
 @app.task(bind=True, name=RUN_NODE, ignore_result=True)
@@ -17,11 +16,9 @@ def run_node(self: "Task[..., None]", execution_id: str, keys: list[str], path: 
     """Look at these nodes of an execution: whatever is queued of them is run."""
 
     def hand_over(ready: Sequence[Ready]) -> bool:
-        links: Any = self.request.chain
-        if links and [one.key for one in ready] == links[-1]["args"][1]:
-            return True
-        self.request.chain = None
-        return False
+        # Celery would send the next link after this task, and would call a broker that is away an error of the task.
+        links, self.request.chain = self.request.chain, None
+        return canvas.send_link(links, ready)
 
     runner.run(UUID(execution_id), keys, path, UUID(version_id), hand_over=hand_over)
 

@@ -24,6 +24,7 @@ T = TypeVar("T")
 Engine = psycopg.Connection[dict[str, Any]]
 
 MAX_CONNECTIONS = int(os.environ.get("ENGINE_MAX_CONNECTIONS", "8"))
+OPEN_SECONDS = 10.0
 # Every statement of the engine finds its rows by key or by a partial index. On young tables the planner, for want of statistics, would
 # rather read them whole, and would keep to that plan in the prepared statement.
 SESSION_OPTIONS = " ".join(
@@ -70,15 +71,18 @@ def pool() -> ConnectionPool[Engine]:
 def _open_pool() -> ConnectionPool[Engine]:
     parameters = connections["default"].get_connection_params()
     conninfo = {name: parameters[name] for name in ("host", "port", "user", "password", "dbname", "sslmode") if parameters.get(name)}
-    return ConnectionPool(
+    opened: ConnectionPool[Engine] = ConnectionPool(
         kwargs={**conninfo, "autocommit": True, "row_factory": psycopg.rows.dict_row, "options": SESSION_OPTIONS, "connect_timeout": 5},
         min_size=1,
         max_size=MAX_CONNECTIONS,
-        timeout=10,
+        timeout=OPEN_SECONDS,
         configure=_configure,
         open=True,
         name="engine",
     )
+    # Asked before its first connection is there, the pool would open a second one, and would use them in turn for ever.
+    opened.wait(OPEN_SECONDS)
+    return opened
 
 
 def close_pool() -> None:

@@ -1,12 +1,16 @@
 """Messages to the workers, sent by task name. A message only says where to look: losing one, or seeing it twice, changes nothing."""
 
 import logging
+import os
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from celery import current_app
+from kombu import Producer
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -33,17 +37,32 @@ def share(count: int) -> int:
     return max(1, min(MAX_SHARING, count // MESSAGES_BEFORE_SHARING))
 
 
+class _Kept(threading.local):
+    """The producer of each thread: taking one from Celery's pool costs as much as the message."""
+
+    producer: Producer | None = None
+
+
+@contextmanager
+def publishing() -> Iterator[Producer]:
+    """A producer of the broker. A broker that does not answer is no error: the sweepers send again what nobody claims."""
+    try:
+        if _kept.producer is None:
+            _kept.producer = current_app.amqp.Producer(current_app.connection_for_write(), auto_declare=False)
+        yield _kept.producer
+    except (OperationalError, RedisError, ConnectionError, TimeoutError) as error:
+        _kept.producer = None
+        log.warning("The broker did not take a message: %s", error)
+
+
 def send(ready: Iterable[Ready]) -> None:
-    """Point workers at queued node runs. A broker that does not answer is no error: the sweepers send again what nobody claims."""
+    """Point workers at queued node runs."""
     messages = list(_messages(list(ready)))
     if not messages:
         return
-    try:
-        with current_app.producer_pool.acquire(block=True) as producer:
-            for task, arguments, queue in messages:
-                current_app.send_task(task, args=arguments, queue=queue, producer=producer)
-    except (OperationalError, RedisError, ConnectionError, TimeoutError) as error:
-        log.warning("The broker did not take %d messages: %s", len(messages), error)
+    with publishing() as producer:
+        for task, arguments, queue in messages:
+            current_app.send_task(task, args=arguments, queue=queue, producer=producer)
 
 
 def _messages(ready: Sequence[Ready]) -> Iterator[Message]:
@@ -58,3 +77,13 @@ def _messages(ready: Sequence[Ready]) -> Iterator[Message]:
         size = share(len(executions))
         for start in range(0, len(executions), size):
             yield RUN_EXECUTIONS, [executions[start : start + size], key, path, str(version_id)], queue
+
+
+def _forget_parent_producer() -> None:
+    """After a fork: the parent's socket is not ours to use or to close."""
+    global _kept  # noqa: PLW0603  # the producers of this process
+    _kept = _Kept()
+
+
+_kept = _Kept()
+os.register_at_fork(after_in_child=_forget_parent_producer)

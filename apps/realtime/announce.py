@@ -6,6 +6,7 @@ is missing.
 """
 
 import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -62,6 +63,7 @@ class _Sender:
     def __init__(self) -> None:
         self.dropped = 0
         self._is_failing = False
+        self._hurry = threading.Event()
         self._queue: SimpleQueue[Message | threading.Event] = SimpleQueue()
         self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -71,6 +73,8 @@ class _Sender:
             self.dropped += 1
             return
         self._queue.put(message)
+        if _is_urgent(message):
+            self._hurry.set()
         self._ensure_started()
 
     def flush(self, seconds: float) -> bool:
@@ -78,6 +82,7 @@ class _Sender:
             return True
         sent = threading.Event()
         self._queue.put(sent)
+        self._hurry.set()
         return sent.wait(seconds)
 
     def _ensure_started(self) -> None:
@@ -116,13 +121,12 @@ class _Sender:
 
     def _next_batch(self) -> list[Message | threading.Event]:
         batch = [self._queue.get()]
-        deadline = time.monotonic() + LINGER_SECONDS
-        while len(batch) < MAX_BATCH:
-            seconds = 0.0 if _is_urgent(batch[-1]) else deadline - time.monotonic()
-            try:
-                batch.append(self._queue.get(timeout=seconds) if seconds > 0 else self._queue.get_nowait())
-            except Empty:
-                break
+        # One sleep, not one for each message: each would take the interpreter away from the thread that performs nodes.
+        self._hurry.wait(LINGER_SECONDS)
+        self._hurry.clear()
+        with contextlib.suppress(Empty):
+            while len(batch) < MAX_BATCH:
+                batch.append(self._queue.get_nowait())
         return batch
 
     def _drop(self, count: int, reason: str) -> None:
@@ -133,9 +137,9 @@ class _Sender:
         self._is_failing = True
 
 
-def _is_urgent(item: Message | threading.Event) -> bool:
-    """Somebody may be waiting for the end of an execution, or for the queue to be empty."""
-    return isinstance(item, threading.Event) or item[1].get("status") in SETTLED_EXECUTION
+def _is_urgent(message: Message) -> bool:
+    """Somebody may be waiting for the end of an execution."""
+    return message[1].get("status") in SETTLED_EXECUTION
 
 
 def _publish(redis: Redis, frames: list[Frame]) -> None:

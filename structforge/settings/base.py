@@ -110,6 +110,8 @@ CHANNEL_LAYERS = {
 # Celery delivers, PostgreSQL decides: the broker is a hint channel with nothing precious in it.
 BROKER_URL = env.str("BROKER_URL", default=f"{REDIS_URL.rstrip('/')}/0")
 CELERY_BROKER_URL = BROKER_URL
+_IS_REDIS = BROKER_URL.startswith("redis")  # with rediss
+CELERY_BROKER_TRANSPORT = "structforge.broker:Transport" if _IS_REDIS else None
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     # Without time-outs a half-open connection keeps a worker silent for ever.
     "socket_timeout": 10,
@@ -117,14 +119,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 5,
     "retry_on_timeout": True,
-    "visibility_timeout": 86400,
+    # A message that dies with its worker is no loss: the sweepers point at the row again. So none is written down while it is worked on.
+    "ack_emulation": False,
     "queue_order_strategy": "priority",
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.2, "interval_max": 0.2}
 CELERY_TASK_ACKS_LATE = False  # the claim is the real acknowledgement
-CELERY_WORKER_DISABLE_PREFETCH = BROKER_URL.startswith("redis")
+CELERY_WORKER_DISABLE_PREFETCH = _IS_REDIS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_RESULT_BACKEND = None
