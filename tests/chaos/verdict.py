@@ -1,17 +1,14 @@
 """What a run came to: one JSON line, and whether it reached the numbers."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.chaos.checker import Findings
 from tests.chaos.faults import Fault
-from tests.chaos.scenarios import CI, FULL, Scenario
-
-# Waiting for a message that was lost, or for a lease, takes as long in a short run as in a long one.
-SLACK_SECONDS = {FULL: 0.0, CI: 30.0}
+from tests.chaos.scenarios import FULL, Scenario
 
 
 @dataclass
@@ -54,19 +51,11 @@ class Result:
         return laws + self._over_limits()
 
     def _over_limits(self) -> list[str]:
-        limits, counts = self.scenario.limits, self.findings.counts
-        repeats, effects = self.findings.repeated_effects, max(1, int(counts["effects"]))
-        measured: list[tuple[str, float | None, float | None]] = [
-            ("share of repeated effects", repeats / effects, limits.repeats_share),
-            ("repeated effects", repeats, limits.repeats),
-            ("starts while Redis was away, slowest, seconds", max(self.starts_while_redis_was_away, default=None), limits.start_seconds),
-            ("seconds from the last fault to the end", self.tail_seconds, limits.tail_seconds),
-        ]
-        if self.calm_seconds:
-            beyond = self.seconds - SLACK_SECONDS[self.profile]
-            measured.append(("time in times of the calm run", beyond / self.calm_seconds, limits.times_calm))
-            added = (beyond - self.calm_seconds) / max(1, len(self.faults))
-            measured.append(("seconds added by each fault", added, limits.added_seconds))
+        limits = self.scenario.limits
+        measured: list[tuple[str, float | None, float | None]] = [("repeated effects", self.findings.repeated_effects, limits.repeats)]
+        # The short profile is a test, on a machine that others use: what takes longer there meets more kills, and says nothing of the engine.
+        if self.profile == FULL:
+            measured += self._rates()
         found = [f"{what}: {value:.4g}, more than {limit:g}" for what, value, limit in measured if _is_over(value, limit)]
         if self.faults_left:
             found.append(f"{self.faults_left} faults were left when the load was done")
@@ -77,6 +66,16 @@ class Result:
         if self.not_stopped:
             found.append(f"did not stop when asked: {', '.join(self.not_stopped)}")
         return found
+
+    def _rates(self) -> Iterator[tuple[str, float | None, float | None]]:
+        limits, effects = self.scenario.limits, max(1, int(self.findings.counts["effects"]))
+        yield "share of repeated effects", self.findings.repeated_effects / effects, limits.repeats_share
+        yield "starts while Redis was away, slowest, seconds", max(self.starts_while_redis_was_away, default=None), limits.start_seconds
+        yield "seconds from the last fault to the end", self.tail_seconds, limits.tail_seconds
+        if self.calm_seconds:
+            yield "time in times of the calm run", self.seconds / self.calm_seconds, limits.times_calm
+            added = (self.seconds - self.calm_seconds) / max(1, len(self.faults))
+            yield "seconds added by each fault", added, limits.added_seconds
 
     def line(self) -> dict[str, Any]:
         """What is appended to the record of runs."""
