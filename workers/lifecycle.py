@@ -1,10 +1,14 @@
 """What a Celery process does when it starts and when it stops."""
 
+import contextlib
 import logging
+import os
 import random
 import threading
+import time
 from typing import Any
 
+import psutil
 from celery import signals
 from django.conf import settings
 from redis import Redis
@@ -50,10 +54,33 @@ def pool_child_started(**_: Any) -> None:
     mark_pool_child()
 
 
+@signals.worker_shutting_down.connect
+def worker_told_to_stop(**_: Any) -> None:
+    threading.Thread(target=_leave_in_time, name="leaving", daemon=True).start()
+
+
+def _leave_in_time() -> None:
+    """Celery waits for the tasks in hand however long they take, and for children that it lost count of."""
+    time.sleep(settings.WORKER_STOP_SECONDS)
+    children = psutil.Process().children(recursive=True)
+    log.warning("Still at work after %g s: handing back.", settings.WORKER_STOP_SECONDS)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(children, timeout=1)
+    _hand_back()
+    os._exit(0)
+
+
 @signals.worker_shutdown.connect
 def worker_stopped(**_: Any) -> None:
-    """Let go of what this worker, or its pool children, still hold; it costs them no try."""
     _stop.set()
+    _hand_back()
+    close_pool()
+
+
+def _hand_back() -> None:
+    """Let go of what this worker, or its pool children, still hold; it costs them no try."""
     try:
         gone = [worker for worker in protocol.running_workers(host=host.host()) if worker == host.label() or not host.is_alive(worker)]
         if gone:
@@ -61,4 +88,3 @@ def worker_stopped(**_: Any) -> None:
             log.info("Handed back %d node runs.", count)
     except TRANSIENT as error:
         log.warning("Node runs in hand could not be handed back; their leases will lapse: %s", error)
-    close_pool()

@@ -136,7 +136,7 @@ class Round:
         with self._stack.database() as connection:
             row = connection.execute(statement.encode()).fetchone()
         assert row is not None
-        return float(row[0])  # type: ignore[arg-type]  # a number
+        return float(row[0])
 
     def _start_probe(self) -> float:
         """Start one more execution from this thread; the seconds that it took."""

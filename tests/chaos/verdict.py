@@ -53,7 +53,7 @@ class Result:
     def _over_limits(self) -> list[str]:
         limits = self.scenario.limits
         measured: list[tuple[str, float | None, float | None]] = [("repeated effects", self.findings.repeated_effects, limits.repeats)]
-        # The short profile is a test, on a machine that others use: what takes longer there meets more kills, and says nothing of the engine.
+        # The short profile is a test, on a machine that others use: a run that takes longer there also meets more kills.
         if self.profile == FULL:
             measured += self._rates()
         found = [f"{what}: {value:.4g}, more than {limit:g}" for what, value, limit in measured if _is_over(value, limit)]
