@@ -10,6 +10,8 @@ from kombu.transport import redis
 
 
 class Channel(redis.Channel):
+    # What a worker holds when it loses the broker is not put back: the sweepers point at the row again, and the broker may be gone.
+    do_restore = False
     _shared: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:

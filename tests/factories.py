@@ -11,9 +11,9 @@ ONE_NODE: dict[str, Any] = {"name": "one node", "nodes": [{"key": "start", "type
 
 
 def make_workspace(username: str = "ada") -> Workspace:
-    user, _ = User.objects.get_or_create(username=username)
-    workspace, _ = Workspace.objects.get_or_create(owner=user, is_personal=True, defaults={"name": username})
-    return workspace
+    """The personal workspace of this person, made with the person where there is none."""
+    user = User.objects.filter(username=username).first() or User.objects.create_user(username)
+    return Workspace.objects.get(owner=user, is_personal=True)
 
 
 def make_version(definition: dict[str, Any] | None = None, *, username: str = "ada", is_published: bool = True) -> WorkflowVersion:

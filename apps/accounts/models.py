@@ -1,12 +1,17 @@
 """People and the workspaces that own everything they make."""
 
+from functools import cached_property
 from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.db import models, transaction
+from django.db.models import Q
 
+from apps.accounts.access import Access, access_of
+from apps.accounts.permissions import BUILT_IN_ROLES, OWNER, Permission
 from apps.core.ids import uuid7
 from apps.core.models import BaseModel
 
@@ -36,21 +41,30 @@ class User(AbstractUser):
     class Meta(AbstractUser.Meta):
         db_table = "accounts_user"
 
+    @cached_property
+    def access(self) -> Access:
+        """The rights of this person, as they were when first asked for: a request reads its user anew, and so do live connections."""
+        return access_of(self)
+
 
 class WorkspaceQuerySet(models.QuerySet["Workspace"]):
     def visible_to(self, user: User) -> "WorkspaceQuerySet":
-        """Workspaces that `user` may see: all for operators of the installation, else those of the person."""
-        return self if user.is_superuser else self.filter(owner=user)
+        """Workspaces that `user` may see: all for operators of the installation, else those with the person as a member."""
+        return self if user.access.is_operator else self.filter(pk__in=list(user.access.permissions))
 
+    @transaction.atomic
     def create_personal(self, *, owner: User) -> "Workspace":
-        return self.create(owner=owner, is_personal=True, name=owner.get_username()[:128])
+        workspace = self.create(owner=owner, is_personal=True, name=owner.get_username()[:128])
+        Membership.objects.create(workspace=workspace, user=owner, role=OWNER)
+        return workspace
 
 
 class Workspace(BaseModel):
-    """The tenant: every workflow, version and execution belongs to exactly one."""
+    """The tenant, and the organisation: every workflow, version and execution belongs to exactly one."""
 
     name = models.CharField(max_length=128)
-    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="workspaces")
+    description = models.TextField(blank=True)
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="workspaces", help_text="Who made it; rights are memberships.")
     is_personal = models.BooleanField(default=False, help_text="Made with its owner's account; there is one a person.")
 
     objects = WorkspaceQuerySet.as_manager()
@@ -58,8 +72,89 @@ class Workspace(BaseModel):
     class Meta:
         db_table = "workspace"
         constraints = [
-            models.UniqueConstraint(fields=["owner"], condition=models.Q(is_personal=True), name="workspace_one_personal_per_owner"),
+            models.UniqueConstraint(fields=["owner"], condition=Q(is_personal=True), name="workspace_one_personal_per_owner"),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class InWorkspaceQuerySet(models.QuerySet[Any]):
+    """Rows about the people of a workspace, for those who may see them."""
+
+    def visible_to(self, user: User) -> "InWorkspaceQuerySet":
+        access = user.access
+        return self if access.is_operator else self.filter(workspace_id__in=access.workspaces_with(Permission.MEMBER_VIEW))
+
+
+class Role(BaseModel):
+    """A role that a workspace made itself, beside the built-in ones."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="roles")
+    name = models.CharField(max_length=64)
+    description = models.TextField(blank=True)
+    permissions = ArrayField(models.CharField(max_length=64), default=list, help_text="Values of `Permission`.")
+
+    objects = InWorkspaceQuerySet.as_manager()
+
+    class Meta:
+        db_table = "role"
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="role_name_unique_in_workspace")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Membership(BaseModel):
+    """One person in one workspace, with a role."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="memberships")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(
+        max_length=16, choices=[(name, name) for name in BUILT_IN_ROLES], blank=True, help_text="A built-in role; empty: `own_role` counts."
+    )
+    own_role = models.ForeignKey(Role, on_delete=models.PROTECT, null=True, blank=True, related_name="memberships")
+
+    objects = InWorkspaceQuerySet.as_manager()
+
+    class Meta:
+        db_table = "membership"
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "user"], name="membership_unique"),
+            models.CheckConstraint(
+                condition=Q(own_role__isnull=True, role__in=list(BUILT_IN_ROLES)) | Q(own_role__isnull=False, role=""),
+                name="membership_has_one_role",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.workspace}"
+
+
+class Team(BaseModel):
+    """People of a workspace who are granted things together."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="teams")
+    name = models.CharField(max_length=64)
+    description = models.TextField(blank=True)
+
+    objects = InWorkspaceQuerySet.as_manager()
+
+    class Meta:
+        db_table = "team"
+        constraints = [models.UniqueConstraint(fields=["workspace", "name"], name="team_name_unique_in_workspace")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TeamMember(BaseModel):
+    team = models.ForeignKey(Team, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="team_memberships")
+
+    class Meta:
+        db_table = "team_member"
+        constraints = [models.UniqueConstraint(fields=["team", "user"], name="team_member_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.user} in {self.team}"

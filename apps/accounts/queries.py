@@ -1,8 +1,35 @@
 """Reads of people and workspaces."""
 
+from uuid import UUID
+
 from apps.accounts.models import User, Workspace
+from apps.accounts.permissions import Permission
+from apps.engine.errors import ForbiddenError, NotFoundError
+
+
+class WorkspaceNotFoundError(NotFoundError):
+    code = "workspace_not_found"
+
+
+class NotAllowedInWorkspaceError(ForbiddenError):
+    """The caller is a member, with a role that does not allow it; details: {"permission": str}."""
+
+    code = "not_allowed"
 
 
 def personal_workspace(user: User) -> Workspace:
     """The workspace that owns what this person makes."""
     return Workspace.objects.get(owner=user, is_personal=True)
+
+
+def get_workspace(user: User, workspace_id: UUID | None, permission: Permission) -> Workspace:
+    """A workspace to do there what `permission` names; the personal one where no id is given.
+
+    Raises WorkspaceNotFoundError, and NotAllowedInWorkspaceError where the person's role does not allow it.
+    """
+    workspace = personal_workspace(user) if workspace_id is None else Workspace.objects.visible_to(user).filter(pk=workspace_id).first()
+    if workspace is None:
+        raise WorkspaceNotFoundError(f"There is no workspace {workspace_id} that you are in.")
+    if not user.access.allows(workspace.id, permission):
+        raise NotAllowedInWorkspaceError(f"In workspace '{workspace.name}' this needs the right {permission}.", permission=permission)
+    return workspace

@@ -20,6 +20,7 @@ from django.db import connection, transaction
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
+from apps.accounts.access import ACCESS_COLUMNS, access_from
 from apps.accounts.models import User
 
 PASSWORD_CLAIM = "pwd"  # noqa: S105  # the name of a claim
@@ -27,7 +28,7 @@ PASSWORD_CLAIM = "pwd"  # noqa: S105  # the name of a claim
 _USER_COLUMNS = [field.attname for field in User._meta.concrete_fields]
 # One statement for what would be two queries and a decoded session; written out, since it is part of every request.
 _ACTIVE_USER = f"""
-    select {", ".join(f"u.{column}" for column in _USER_COLUMNS)}
+    select {", ".join(f"u.{column}" for column in _USER_COLUMNS)}, {ACCESS_COLUMNS}
       from accounts_user u join django_session s on s.session_key = %s and s.expire_date > now()
      where u.id = %s and u.is_active
 """  # noqa: S608  # names of columns, from the model
@@ -106,7 +107,8 @@ def find_bearer(token: str) -> Bearer | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    user = User.from_db(connection.alias, _USER_COLUMNS, row)
+    user = User.from_db(connection.alias, _USER_COLUMNS, row[: len(_USER_COLUMNS)])
+    user.access = access_from(user, *row[len(_USER_COLUMNS) :])
     return Bearer(user, claims.expires_at) if constant_time_compare(_password_mark(user), claims.password_mark) else None
 
 

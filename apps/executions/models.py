@@ -5,9 +5,11 @@ from django.db import models
 from django.db.models import F, Q
 
 from apps.accounts.models import User, Workspace
+from apps.accounts.permissions import Permission
 from apps.core.ids import uuid7
 from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN, ExecutionStatus, NodeRunStatus
 from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.shares import shared_with
 
 ENDED_EXECUTION = sorted(status.value for status in SETTLED_EXECUTION)
 ENDED_NODE_RUN = sorted(status.value for status in SETTLED_NODE_RUN)
@@ -17,9 +19,25 @@ def _choices(statuses: type[ExecutionStatus] | type[NodeRunStatus]) -> list[tupl
     return [(status.value, status.value) for status in statuses]
 
 
+def _readable(user: User, *, execution: str = "") -> Q:
+    """What `user` may see: the executions of their workspaces, of workflows shared for viewing, and their own of those shared for running.
+
+    execution   lookup of the execution, with its `__`, from the table that is asked
+    """
+    mine = Q(workspace_id__in=user.access.workspaces_with(Permission.EXECUTION_VIEW))
+    shared = shared_with(user)
+    if not shared:
+        return mine
+    viewed = [workflow for workflow, allowed in shared.items() if Permission.EXECUTION_VIEW in allowed]
+    run = [workflow for workflow in shared if workflow not in viewed]
+    of_viewed = Q(**{f"{execution}workflow_id__in": viewed})
+    own_of_run = Q(**{f"{execution}workflow_id__in": run, f"{execution}started_by": user})
+    return mine | of_viewed | own_of_run
+
+
 class ExecutionQuerySet(models.QuerySet["Execution"]):
     def visible_to(self, user: User) -> "ExecutionQuerySet":
-        return self if user.is_superuser else self.filter(workspace__owner=user)
+        return self if user.access.is_operator else self.filter(_readable(user))
 
 
 class Execution(models.Model):
@@ -75,6 +93,8 @@ class Execution(models.Model):
         ]
         indexes = [
             models.Index(fields=["workspace", "-created_at", "-id"], name="execution_newest"),
+            models.Index(fields=["-created_at", "-id"], name="execution_newest_of_all"),
+            models.Index(fields=["business_key", "-created_at"], condition=~Q(business_key=""), name="execution_business_key"),
             models.Index(fields=["workflow", "status", "-created_at"], name="execution_by_workflow"),
             models.Index(F("cancelling_since"), condition=Q(status="cancelling"), name="execution_cancelling"),
             models.Index(
@@ -90,7 +110,7 @@ class Execution(models.Model):
 
 class NodeRunQuerySet(models.QuerySet["NodeRun"]):
     def visible_to(self, user: User) -> "NodeRunQuerySet":
-        return self if user.is_superuser else self.filter(workspace__owner=user)
+        return self if user.access.is_operator else self.filter(_readable(user, execution="execution__"))
 
 
 class NodeRun(models.Model):
@@ -187,7 +207,7 @@ class Gate(models.Model):
 
 class ExecutionEventQuerySet(models.QuerySet["ExecutionEvent"]):
     def visible_to(self, user: User) -> "ExecutionEventQuerySet":
-        return self if user.is_superuser else self.filter(workspace__owner=user)
+        return self if user.access.is_operator else self.filter(_readable(user, execution="execution__"))
 
 
 class ExecutionEvent(models.Model):

@@ -7,14 +7,12 @@ from uuid import UUID
 from django.db.models import Max
 
 from apps.accounts.models import User
+from apps.accounts.permissions import Permission
 from apps.engine.errors import NotFoundError
+from apps.workflows.access import not_found, require
 from apps.workflows.models import Workflow, WorkflowQuerySet, WorkflowVersion, WorkflowVersionQuerySet
 
 KEPT_VERSIONS = 1024
-
-
-class WorkflowNotFoundError(NotFoundError):
-    code = "workflow_not_found"
 
 
 class VersionNotFoundError(NotFoundError):
@@ -35,17 +33,24 @@ def list_workflows(user: User) -> WorkflowQuerySet:
     return found.defer("published_version__definition", "published_version__start").annotate(latest_number=Max("versions__number"))
 
 
-def get_workflow(user: User, workflow_id: UUID) -> Workflow:
-    """One workflow as `list_workflows` has it. Raises WorkflowNotFoundError."""
-    return _workflow(list_workflows(user), workflow_id)
+def get_workflow(user: User, workflow_id: UUID, permission: Permission | None = None) -> Workflow:
+    """One workflow as `list_workflows` has it, to do with it what `permission` names.
+
+    Raises WorkflowNotFoundError, and NotAllowedError where it may be seen only.
+    """
+    workflow = _workflow(list_workflows(user), workflow_id)
+    if permission is not None:
+        require(user, workflow, permission)
+    return workflow
 
 
 def get_startable(user: User, workflow_id: UUID) -> Startable:
-    """What a start of a workflow needs. Raises WorkflowNotFoundError."""
-    workflow = Workflow.objects.visible_to(user).only("id", "name", "published_version_id").filter(pk=workflow_id)[:1]
-    found = next(iter(workflow), None)
+    """What a start of a workflow needs. Raises WorkflowNotFoundError, NotAllowedError."""
+    # Shares are read only where the membership of its workspace does not allow it already.
+    found = next(iter(Workflow.objects.only("id", "name", "workspace_id", "published_version_id").filter(pk=workflow_id)[:1]), None)
     if found is None:
-        raise _unknown_workflow(workflow_id)
+        raise not_found(workflow_id)
+    require(user, found, Permission.WORKFLOW_RUN)
     return Startable(found, _version_to_start(found.published_version_id) if found.published_version_id else None)
 
 
@@ -70,7 +75,7 @@ def get_version(user: User, workflow_id: UUID, number: int) -> WorkflowVersion:
 
 def get_startable_version(user: User, version_id: UUID) -> Startable:
     """What a start of one version needs, published or not. Raises VersionNotFoundError."""
-    found = WorkflowVersion.objects.visible_to(user).select_related("workflow").defer("definition", "workflow__description")
+    found = WorkflowVersion.objects.startable_by(user).select_related("workflow").defer("definition", "workflow__description")
     version = found.filter(pk=version_id).first()
     if version is None:
         raise VersionNotFoundError(f"There is no version {version_id} that you may see.")
@@ -80,9 +85,5 @@ def get_startable_version(user: User, version_id: UUID) -> Startable:
 def _workflow(found: WorkflowQuerySet, workflow_id: UUID) -> Workflow:
     workflow = found.filter(pk=workflow_id).first()
     if workflow is None:
-        raise _unknown_workflow(workflow_id)
+        raise not_found(workflow_id)
     return workflow
-
-
-def _unknown_workflow(workflow_id: UUID) -> WorkflowNotFoundError:
-    return WorkflowNotFoundError(f"There is no workflow {workflow_id} that you may see.")

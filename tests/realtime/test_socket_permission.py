@@ -7,7 +7,7 @@ import pytest
 from channels.db import database_sync_to_async as in_thread
 from django.contrib.sessions.models import Session
 
-from apps.accounts.models import User, Workspace
+from apps.accounts.models import Membership, User
 from apps.executions.actions import start_execution
 from apps.realtime import consumer
 from apps.realtime.consumer import Close
@@ -110,12 +110,12 @@ async def test_a_logout_closes_the_socket(execution_id, owner, monkeypatch):
         assert await client.closing() == Close.NOT_AUTHENTICATED
 
 
-async def test_lost_permission_closes_the_socket(execution_id, owner, stranger, monkeypatch):
+async def test_lost_permission_closes_the_socket(execution_id, owner, monkeypatch):
     monkeypatch.setattr(consumer, "CHECK_SECONDS", 0.05)
     token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
-        await Workspace.objects.filter(owner=owner).aupdate(owner=stranger, is_personal=False)
+        await Membership.objects.filter(user=owner).adelete()
 
         assert await client.closing() == Close.NOT_FOUND
 

@@ -114,6 +114,7 @@ class ResolveView(APIView):
         """Say what became of an uncertain node run, whose worker died in the middle of its effect."""
         data = ResolveInput.read_body(request)
         path = data.pop("path")
+        queries.check_operable(request.user, execution_id)
         node_run = queries.get_node_run(request.user, execution_id, key, path)
         actions.resolve_uncertain(node_run_id=node_run.id, **data)
         return Response(NodeRunDetailOutput(queries.get_node_run(request.user, execution_id, key, path)).data)
@@ -137,7 +138,7 @@ class _MoveView(APIView):
     move: Callable[..., str]
 
     def _moved(self, request: Request, execution_id: UUID) -> Response:
-        queries.check_visible(request.user, execution_id)
+        queries.check_operable(request.user, execution_id)
         return Response({"id": execution_id, "status": type(self).move(execution_id=execution_id)})
 
 

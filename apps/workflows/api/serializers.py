@@ -18,6 +18,7 @@ class WorkflowInput(DefinitionInput):
         max_length=10_000, required=False, default=None, allow_blank=True, help_text="The definition's own where it is missing."
     )
     publish = serializers.BooleanField(required=False, default=False, help_text="Publish version 1 at once.")
+    workspace = serializers.UUIDField(required=False, default=None, help_text="The caller's personal one where it is missing.")
 
 
 class WorkflowChangeInput(InputSerializer):

@@ -8,7 +8,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.queries import personal_workspace
+from apps.accounts.permissions import Permission
+from apps.accounts.queries import get_workspace
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer
 from apps.engine.definition import definition_schema
@@ -57,7 +58,8 @@ class WorkflowsView(DefinitionView):
     def post(self, request: Request) -> Response:
         """Make a workflow and its version 1. The body may also be the definition alone, with `?publish=true` in the address."""
         data = read(request, WorkflowInput)
-        saved = actions.create_workflow(workspace=personal_workspace(request.user), created_by=request.user, **data)
+        workspace = get_workspace(request.user, data.pop("workspace"), Permission.WORKFLOW_CREATE)
+        saved = actions.create_workflow(workspace=workspace, created_by=request.user, **data)
         workflow = queries.get_workflow(request.user, saved.version.workflow_id)
         body = {**WorkflowOutput(workflow).data, "version": VersionOutput(saved.version).data, "warnings": _warnings(saved)}
         return Response(body, status=201, headers={"Location": f"{request.path}/{workflow.id}"})
@@ -74,14 +76,14 @@ class WorkflowView(APIView):
     )
     def patch(self, request: Request, workflow_id: UUID) -> Response:
         """Rename or describe it; its definitions stay as they are."""
-        workflow = queries.get_workflow(request.user, workflow_id)
+        workflow = queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_EDIT)
         actions.update_workflow(workflow=workflow, **WorkflowChangeInput.read_body(request))
         return Response(WorkflowOutput(workflow).data)
 
     @extend_schema(operation_id="delete_workflow", tags=["workflows"], responses={204: None, 404: ErrorSerializer, 409: ErrorSerializer})
     def delete(self, request: Request, workflow_id: UUID) -> Response:
         """Delete a workflow that never ran. One with executions is refused, since their history needs it."""
-        actions.delete_workflow(workflow=queries.get_workflow(request.user, workflow_id))
+        actions.delete_workflow(workflow=queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_MANAGE))
         return Response(status=204)
 
 
@@ -91,7 +93,7 @@ class UnpublishView(APIView):
     )
     def post(self, request: Request, workflow_id: UUID) -> Response:
         """Let nothing start by workflow any more."""
-        workflow = actions.unpublish_workflow(workflow=queries.get_workflow(request.user, workflow_id))
+        workflow = actions.unpublish_workflow(workflow=queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_EDIT))
         return Response(WorkflowOutput(workflow).data)
 
 
@@ -102,7 +104,9 @@ class VersionsView(DefinitionView):
     def get(self, request: Request, workflow_id: UUID) -> Response:
         """The versions of a workflow, newest first, without their definitions."""
         pages = self.pagination_class()
-        rows = pages.paginate_queryset(queries.list_versions(queries.get_workflow(request.user, workflow_id)), request)
+        rows = pages.paginate_queryset(
+            queries.list_versions(queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_VIEW)), request
+        )
         return pages.get_paginated_response(VersionOutput(rows, many=True).data)
 
     @extend_schema(
@@ -114,7 +118,8 @@ class VersionsView(DefinitionView):
     def post(self, request: Request, workflow_id: UUID) -> Response:
         """Save a definition as the next version: 201, or 200 with the version that has this content already."""
         data = read(request, VersionInput)
-        saved = actions.save_version(workflow=queries.get_workflow(request.user, workflow_id), created_by=request.user, **data)
+        workflow = queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_EDIT)
+        saved = actions.save_version(workflow=workflow, created_by=request.user, **data)
         body = {**VersionOutput(saved.version).data, "created": saved.created, "warnings": _warnings(saved)}
         return Response(body, status=201 if saved.created else 200, headers={"Location": f"{request.path}/{saved.version.number}"})
 
@@ -130,6 +135,7 @@ class PublishView(APIView):
     @extend_schema(operation_id="publish_version", tags=["workflows"], request=None, responses={200: WorkflowOutput, 404: ErrorSerializer})
     def post(self, request: Request, workflow_id: UUID, number: int) -> Response:
         """Make this the version that starts by workflow run."""
+        queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_EDIT)
         actions.publish_version(version=queries.get_version(request.user, workflow_id, number))
         return Response(WorkflowOutput(queries.get_workflow(request.user, workflow_id)).data)
 
