@@ -66,6 +66,7 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     scenario = CATALOGUE[options.scenario]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # so that the stack is taken down
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)  # a shell that runs this in the background has it ignored, and workers would inherit that
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     print(f"{scenario.name}: seed {seed}", file=sys.stderr)
     return run(
