@@ -36,11 +36,16 @@ def allows(user: User, workflow: Workflow, permission: Permission) -> bool:
     return access.allows(workflow.workspace_id, permission) or permission in permissions_on(user, workflow)
 
 
+def is_visible(user: User, workflow: Workflow) -> bool:
+    """Whether `user` may know that the workflow exists."""
+    return bool(permissions_on(user, workflow) & {Permission.WORKFLOW_VIEW, Permission.WORKFLOW_RUN})
+
+
 def require(user: User, workflow: Workflow, permission: Permission) -> None:
     """Raise NotAllowedError where the workflow may be seen but this not be done, WorkflowNotFoundError where it may not be seen."""
     if allows(user, workflow, permission):
         return
-    if not permissions_on(user, workflow) & {Permission.WORKFLOW_VIEW, Permission.WORKFLOW_RUN}:
+    if not is_visible(user, workflow):
         raise not_found(workflow.pk)
     raise NotAllowedError(f"You may see workflow '{workflow.name}', but this needs the right {permission}.", permission=permission)
 

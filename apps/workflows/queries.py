@@ -9,7 +9,7 @@ from django.db.models import Max
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
 from apps.engine.errors import NotFoundError
-from apps.workflows.access import not_found, require
+from apps.workflows.access import is_visible, not_found, require
 from apps.workflows.models import Workflow, WorkflowQuerySet, WorkflowVersion, WorkflowVersionQuerySet
 
 KEPT_VERSIONS = 1024
@@ -66,20 +66,23 @@ def list_versions(workflow: Workflow) -> WorkflowVersionQuerySet:
 
 
 def get_version(user: User, workflow_id: UUID, number: int) -> WorkflowVersion:
-    """Raises VersionNotFoundError."""
-    found = WorkflowVersion.objects.visible_to(user).select_related("workflow").filter(workflow_id=workflow_id, number=number).first()
-    if found is None:
-        raise VersionNotFoundError(f"There is no version {number} of a workflow {workflow_id} that you may see.")
-    return found
+    """One version, with its definition. Raises VersionNotFoundError, NotAllowedError."""
+    found = WorkflowVersion.objects.select_related("workflow").filter(workflow_id=workflow_id, number=number).first()
+    return _allowed(user, found, Permission.WORKFLOW_VIEW, f"There is no version {number} of a workflow {workflow_id} that you may see.")
 
 
 def get_startable_version(user: User, version_id: UUID) -> Startable:
-    """What a start of one version needs, published or not. Raises VersionNotFoundError."""
-    found = WorkflowVersion.objects.startable_by(user).select_related("workflow").defer("definition", "workflow__description")
-    version = found.filter(pk=version_id).first()
-    if version is None:
-        raise VersionNotFoundError(f"There is no version {version_id} that you may see.")
+    """What a start of one version needs, published or not. Raises VersionNotFoundError, NotAllowedError."""
+    found = WorkflowVersion.objects.select_related("workflow").defer("definition", "workflow__description").filter(pk=version_id).first()
+    version = _allowed(user, found, Permission.WORKFLOW_RUN, f"There is no version {version_id} that you may see.")
     return Startable(version.workflow, version)
+
+
+def _allowed(user: User, version: WorkflowVersion | None, permission: Permission, unknown: str) -> WorkflowVersion:
+    if version is None or not is_visible(user, version.workflow):
+        raise VersionNotFoundError(unknown)
+    require(user, version.workflow, permission)
+    return version
 
 
 def _workflow(found: WorkflowQuerySet, workflow_id: UUID) -> Workflow:

@@ -8,11 +8,16 @@ from uuid import UUID
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from tests.api.clients import ORDER, ApiClient, make_workflow
+from apps.accounts.models import Membership, User
+from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
+from apps.workflows.levels import PERMISSIONS
+from apps.workflows.models import Grant, Workflow
+from tests.api.clients import ORDER, ApiClient, client_of, make_workflow
 from tests.workers.driving import drive
 
 pytestmark = pytest.mark.django_db
 
+P = Permission
 PUBLIC = {
     "",
     "favicon.ico",
@@ -33,6 +38,9 @@ class Route:
 
     ok       status for its owner
     others   status for another person: 404 where it names what somebody owns
+    needs    the right that it takes, in the workspace of what it names or by a share of that; None: to see it is enough
+    refused  status for those who may see it, but lack that right
+    apart    its rights have a test of their own
     body     JSON with names of `things` in braces
     """
 
@@ -40,6 +48,9 @@ class Route:
     path: str
     ok: int = 200
     others: int = 404
+    refused: int = 403
+    needs: Permission | None = None
+    apart: bool = False
     body: Any = field(default=None, hash=False)
 
 
@@ -54,27 +65,27 @@ ROUTES = [
     Route("post", "workflows", ok=201, others=201, body={"definition": {**ORDER, "name": "another"}}),
     Route("post", "workflows/validate", others=200, body={"definition": ORDER}),
     Route("get", "workflows/<uuid:workflow_id>"),
-    Route("patch", "workflows/<uuid:workflow_id>", body={"description": "new"}),
-    Route("delete", "workflows/<uuid:workflow_id>", ok=409),
-    Route("get", "workflows/<uuid:workflow_id>/versions"),
-    Route("post", "workflows/<uuid:workflow_id>/versions", body={"definition": ORDER}),
-    Route("get", "workflows/<uuid:workflow_id>/versions/<int:number>"),
-    Route("post", "workflows/<uuid:workflow_id>/versions/<int:number>/publish"),
-    Route("post", "workflows/<uuid:workflow_id>/unpublish"),
+    Route("patch", "workflows/<uuid:workflow_id>", needs=P.WORKFLOW_EDIT, body={"description": "new"}),
+    Route("delete", "workflows/<uuid:workflow_id>", ok=409, needs=P.WORKFLOW_MANAGE),
+    Route("get", "workflows/<uuid:workflow_id>/versions", needs=P.WORKFLOW_VIEW),
+    Route("post", "workflows/<uuid:workflow_id>/versions", needs=P.WORKFLOW_EDIT, body={"definition": ORDER}),
+    Route("get", "workflows/<uuid:workflow_id>/versions/<int:number>", needs=P.WORKFLOW_VIEW),
+    Route("post", "workflows/<uuid:workflow_id>/versions/<int:number>/publish", needs=P.WORKFLOW_EDIT),
+    Route("post", "workflows/<uuid:workflow_id>/unpublish", needs=P.WORKFLOW_EDIT),
     Route("get", "executions", others=200),
-    Route("post", "executions", ok=409, body={"workflow": "<workflow_id>", **START}),
-    Route("post", "executions", ok=202, body={"version": "<version_id>", **START}),
-    Route("post", "executions/bulk", ok=202, body={"version": "<version_id>", "starts": [START]}),
+    Route("post", "executions", ok=409, needs=P.WORKFLOW_RUN, body={"workflow": "<workflow_id>", **START}),
+    Route("post", "executions", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", **START}),
+    Route("post", "executions/bulk", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", "starts": [START]}),
     Route("get", "executions/<uuid:execution_id>"),
     Route("get", "executions/<uuid:execution_id>/output"),
     Route("get", "executions/<uuid:execution_id>/events"),
     Route("get", "executions/<uuid:execution_id>/nodes"),
     Route("get", "executions/<uuid:execution_id>/nodes/<str:key>"),
     Route("get", "executions/<uuid:execution_id>/nodes/<str:key>/output"),
-    Route("post", "executions/<uuid:execution_id>/nodes/<str:key>/resolve", ok=409, body={"decision": "rerun"}),
-    Route("post", "executions/<uuid:execution_id>/cancel", ok=409),
-    Route("post", "executions/<uuid:execution_id>/pause", ok=409),
-    Route("post", "executions/<uuid:execution_id>/resume", ok=409),
+    Route("post", "executions/<uuid:execution_id>/nodes/<str:key>/resolve", ok=409, needs=P.EXECUTION_OPERATE, body={"decision": "rerun"}),
+    Route("post", "executions/<uuid:execution_id>/cancel", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("post", "executions/<uuid:execution_id>/pause", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("post", "executions/<uuid:execution_id>/resume", ok=409, needs=P.EXECUTION_OPERATE),
 ]
 
 
@@ -153,6 +164,49 @@ def test_each_kind_of_caller_gets_the_right_answer(route, things, anonymous, ada
     assert call(anonymous, route, things) == 401
     assert call(bob, route, things) == route.others
     assert call(ada, route, things) == route.ok
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Somebody else, with a role in the workspace or a share of the workflow."""
+
+    name: str
+    allowed: Permissions
+    is_member: bool
+
+    def enter(self, user: User, workflow: Workflow) -> None:
+        if self.is_member:
+            Membership.objects.create(workspace=workflow.workspace, user=user, role=self.name)
+        else:
+            Grant.objects.create(workspace=workflow.workspace, workflow=workflow, user=user, level=self.name)
+
+    def expected(self, route: Route) -> int:
+        """What may not be seen is not found; what may be seen and not done is forbidden."""
+        seen_by = {P.EXECUTION_VIEW} if route.path.startswith("executions/<") else {P.WORKFLOW_VIEW, P.WORKFLOW_RUN}
+        if not self.allowed & seen_by:
+            return 404
+        return route.ok if route.needs is None or route.needs in self.allowed else route.refused
+
+
+ACTORS = [
+    *(Actor(role, allowed, is_member=True) for role, allowed in BUILT_IN_ROLES.items()),
+    *(Actor(str(level), allowed, is_member=False) for level, allowed in PERMISSIONS.items()),
+]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.others == 404 and not route.apart], ids=label)
+def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, bob):
+    workflow = Workflow.objects.get(pk=things["<workflow_id>"])
+    found, expected = {}, {}
+    for actor in ACTORS:
+        Membership.objects.filter(user=bob.user, workspace=workflow.workspace).delete()
+        Grant.objects.all().delete()
+        actor.enter(bob.user, workflow)
+        name = f"{'role' if actor.is_member else 'level'} {actor.name}"
+        found[name], expected[name] = call(client_of(bob.user), route, things), actor.expected(route)
+
+    assert found == expected
 
 
 EXAMPLES = {
