@@ -128,10 +128,13 @@ def test_every_method_of_an_address_is_listed_here(path):
     assert {route.method for route in ROUTES if route.path == path} == methods_of(f"api/v1/{path}")
 
 
+SECRET_NAME = "the ledger of Ada"
+
+
 @pytest.fixture
 def things(ada: ApiClient) -> dict[str, str]:
     """What the placeholders in addresses stand for: a workflow of Ada's that has run, and is not published."""
-    made = make_workflow(ada, publish=False)
+    made = make_workflow(ada, {**ORDER, "name": SECRET_NAME}, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
     drive(UUID(started["id"]))
     return {
@@ -146,12 +149,15 @@ def things(ada: ApiClient) -> dict[str, str]:
 
 
 def call(client: ApiClient, route: Route, things: dict[str, str]) -> int:
+    return int(response_to(client, route, things).status_code)
+
+
+def response_to(client: ApiClient, route: Route, things: dict[str, str]) -> Any:
     path, body = route.path, dict(route.body or {})
     for name, value in things.items():
         path = path.replace(name, value)
         body = {key: value if content == name else content for key, content in body.items()}
-    response = getattr(client, route.method)(f"/api/v1/{path}", *([body] if body else []), **({"format": "json"} if body else {}))
-    return int(response.status_code)
+    return getattr(client, route.method)(f"/api/v1/{path}", *([body] if body else []), **({"format": "json"} if body else {}))
 
 
 def label(route: Route) -> str:
@@ -164,6 +170,22 @@ def test_each_kind_of_caller_gets_the_right_answer(route, things, anonymous, ada
     assert call(anonymous, route, things) == 401
     assert call(bob, route, things) == route.others
     assert call(ada, route, things) == route.ok
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_answer_tells_a_stranger_anything_of_another_workspace(things, ada, bob):
+    """Ids that the stranger sent are in the answers; the names behind them, and all that was not sent, are not."""
+    workspace = ada.get_json("/users/me")["workspace"]["id"]
+    sent = {value for name, value in things.items() if name.startswith("<")}
+    secrets = [SECRET_NAME, workspace, str(ada.user.pk)]
+    told = []
+    for route in ROUTES:
+        text = b"".join(response_to(bob, route, things)).decode()
+        told += [(label(route), secret) for secret in secrets if secret in text]
+        if "<" not in route.path and not route.body:
+            told += [(label(route), sent_id) for sent_id in sent if len(sent_id) > 30 and sent_id in text]
+
+    assert told == []
 
 
 @dataclass(frozen=True)
