@@ -20,7 +20,7 @@ from apps.engine.planner import Settled, frontier
 from apps.engine.statuses import SETTLED_NODE_RUN, NodeRunStatus
 from apps.executions import protocol
 from apps.executions.connection import fetch
-from apps.executions.protocol import ClaimedRun
+from apps.executions.protocol import MAX_LOSSES, ClaimedRun
 from apps.executions.settlement import SKIPPED_END, End, Settlement
 from tests.engine.simulation import PORTS, definitions, traits
 
@@ -40,6 +40,14 @@ OTHER_ENDS = [
 # Most nodes succeed, else few executions would live long enough for anything to go wrong.
 ends = st.sampled_from([*SUCCESSES * 4, *OTHER_ENDS])
 SELDOM = st.integers(0, 5).map(lambda number: number == 0)
+
+
+def _verdict(row: dict[str, Any]) -> str:
+    """The status that a node run must have after its worker was lost; `running` is the sweeper's own claim, to fail it."""
+    if row["effect_started_at"] is not None and row["on_worker_lost"] == "ask":
+        return "uncertain"
+    is_to_fail = row["effect_started_at"] is not None and row["on_worker_lost"] == "fail"
+    return "running" if is_to_fail or row["losses"] + 1 >= MAX_LOSSES else "queued"
 
 
 class Rows:
@@ -125,10 +133,13 @@ class ProtocolModel(RuleBasedStateMachine):
         run = self.claims.pop(which % len(self.claims))
         current = self._node_run(run.key)
         holds = current["status"] == "running" and current["claim_token"] == run.token
+        is_stopping = self._status() == "cancelling"
         document = self._perform(run, data)
         result = protocol.settle(execution_id=self.execution, settlements=[document])
         if holds:
             assert result["applied"] == [True], (current, run, result)
+            if is_stopping:
+                assert {change["status"] for change in result["changes"]} <= SETTLED_NODE_RUN, "what is to stop was said to wait"
         else:
             assert result["sequence"] is None, "a lost claim wrote something"
         if holds and repeats:
@@ -201,7 +212,12 @@ class ProtocolModel(RuleBasedStateMachine):
     @rule(publishes=st.booleans())
     def rescue(self, publishes: bool) -> None:
         token = uuid4()
-        rows = fetch("select * from rescue_v1(100, 3, %(token)s, %(due)s::interval, null)", {"token": token, "due": DUE})
+        lapsed = "select * from node_run where execution_id = %(e)s and status = 'running' and lease_until <= clock_timestamp()"
+        verdicts = {row["key"]: _verdict(row) for row in fetch(lapsed, {"e": self.execution})}
+        rows = fetch(
+            "select * from rescue_v1(100, %(most)s, %(token)s, %(due)s::interval, null)", {"most": MAX_LOSSES, "token": token, "due": DUE}
+        )
+        assert {row["key"]: row["status"] for row in rows} == verdicts
         for row in rows:
             if row["status"] == "queued" and publishes:
                 self.messages.append(row["key"])
