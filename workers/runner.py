@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
+from django.db import InterfaceError, OperationalError
+
 from apps.engine.errors import StructForgeError
 from apps.engine.graph import Graph
 from apps.executions import protocol
 from apps.executions.announcements import announce_change
+from apps.executions.connection import TRANSIENT
 from apps.executions.graphs import UnknownVersionError, graphs
 from apps.executions.protocol import Claim, Ready
 from workers import canvas, faults, host
@@ -18,6 +21,8 @@ from workers.stretch import LeaseLostError, Stretch, Values
 
 log = logging.getLogger(__name__)
 
+# Of the engine's connections, and of Django's.
+UNANSWERED = (*TRANSIENT, InterfaceError, OperationalError)
 # Nodes that share a message are recorded together, at least this often.
 FLUSH_SECONDS = 0.05
 MAX_READS = 2000
@@ -75,22 +80,34 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
         # A node type that this worker lacks, in the middle of a deploy: another worker may have it, and the sweepers ask again.
         log.error("This worker cannot run version %s: %s Its node runs stay queued.", version_id, error.message)
         return None
+    except UNANSWERED as error:
+        _note_drop(error)
+        return None
     faults.point("claim.before")
-    claim = protocol.claim(
-        execution_id=execution_id,
-        keys=keys,
-        tokens=[uuid4() for _ in keys],
-        path=path,
-        worker=host.label(),
-        reads=sorted(reads)[:MAX_READS],
-        wants_input=True,
-        begins_effect=begins_effect,
-    )
+    try:
+        claim = protocol.claim(
+            execution_id=execution_id,
+            keys=keys,
+            tokens=[uuid4() for _ in keys],
+            path=path,
+            worker=host.label(),
+            reads=sorted(reads)[:MAX_READS],
+            wants_input=True,
+            begins_effect=begins_effect,
+        )
+    except UNANSWERED as error:
+        _note_drop(error)
+        return None
     faults.point("claim.after")
     if claim is None:
         return None
     # The message's version is a hint; the row tells the true one.
     return (graph if claim.version_id == version_id else graphs.get(claim.version_id)), claim
+
+
+def _note_drop(error: Exception) -> None:
+    """Nothing was claimed, so nothing is lost: the node runs stay queued."""
+    log.warning("PostgreSQL does not answer (%s); a message is dropped, and the sweepers send it again.", type(error).__name__)
 
 
 def _perform_all(graph: Graph, claim: Claim, *, is_shared: bool) -> list[Ready]:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 Engine = psycopg.Connection[dict[str, Any]]
 
 MAX_CONNECTIONS = int(os.environ.get("ENGINE_MAX_CONNECTIONS", "8"))
-OPEN_SECONDS = 10.0
+FIRST_CONNECTION_SECONDS = 2.0
 # Every statement of the engine finds its rows by key or by a partial index. On young tables the planner, for want of statistics, would
 # rather read them whole, and would keep to that plan in the prepared statement.
 SESSION_OPTIONS = " ".join(
@@ -75,13 +75,14 @@ def _open_pool() -> ConnectionPool[Engine]:
         kwargs={**conninfo, "autocommit": True, "row_factory": psycopg.rows.dict_row, "options": SESSION_OPTIONS, "connect_timeout": 5},
         min_size=1,
         max_size=MAX_CONNECTIONS,
-        timeout=OPEN_SECONDS,
+        timeout=10,
         configure=_configure,
         open=True,
         name="engine",
     )
     # Asked before its first connection is there, the pool would open a second one, and would use them in turn for ever.
-    opened.wait(OPEN_SECONDS)
+    # It asks ever more seldom while PostgreSQL is away; so it is given up soon, and whoever asks again opens another.
+    opened.wait(FIRST_CONNECTION_SECONDS)
     return opened
 
 

@@ -4,7 +4,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from psycopg_pool import PoolTimeout
 
+from apps.executions import protocol
 from apps.executions.actions import cancel_execution, pause_execution, resume_execution, start_execution
 from apps.executions.models import Execution, NodeRun
 from tests.factories import make_version
@@ -221,3 +223,15 @@ def test_joins(join, passing, expected):
 
     assert execution.status == "success"
     assert statuses(execution.id)["end"] == expected
+
+
+def test_a_message_is_dropped_while_postgresql_does_not_answer(monkeypatch):
+    def no_answer(**_):
+        raise PoolTimeout
+
+    execution_id = start_execution(workflow=make_version(document({"start": START})).workflow).execution_id
+    monkeypatch.setattr(protocol, "claim", no_answer)
+
+    step(execution_id)
+
+    assert statuses(execution_id) == {"start": "queued"}
