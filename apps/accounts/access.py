@@ -48,6 +48,11 @@ class Access:
         """Workspaces whose membership allows it, in a stable order. Operators are told apart by `is_operator`."""
         return sorted(workspace for workspace, allowed in self.permissions.items() if permission in allowed)
 
+    @property
+    def key_workspace_id(self) -> UUID | None:
+        """The workspace of the API key through which the person is seen; None where there is no key."""
+        return None if self.takes_grants else next(iter(self.permissions))
+
     def restricted_to(self, workspace_id: UUID, permissions: Permissions) -> "Access":
         """The same person seen through a key: one workspace, and of its rights no more than these. No grants reach through it."""
         mine = frozenset(Permission) if self.is_operator else self.permissions.get(workspace_id, frozenset())

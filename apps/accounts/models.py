@@ -7,11 +7,14 @@ from asgiref.sync import sync_to_async
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models, transaction
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from apps.accounts.access import Access, access_of
 from apps.accounts.permissions import BUILT_IN_ROLES, OWNER, Permission
+from apps.accounts.sessions import SessionStore
 from apps.core.ids import uuid7
 from apps.core.models import BaseModel
 
@@ -32,14 +35,34 @@ class UserManager(DjangoUserManager["User"]):
 
 
 class User(AbstractUser):
-    """A person who can log in."""
+    """A person who can log in, or a service account, which only API keys speak for."""
+
+    class Kind(models.TextChoices):
+        PERSON = "person", "person"
+        SERVICE = "service", "service account"
+
+    class Language(models.TextChoices):
+        ENGLISH = "en", "English"
+        CHINESE = "zh", "中文"
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    kind = models.CharField(max_length=8, choices=Kind.choices, default=Kind.PERSON, editable=False)
+    service_of = models.ForeignKey(
+        "Workspace", on_delete=models.CASCADE, null=True, blank=True, editable=False, related_name="service_accounts"
+    )
+    language = models.CharField(max_length=8, choices=Language.choices, default=Language.ENGLISH)
+    time_zone = models.CharField(max_length=64, default="UTC", help_text="A name of the IANA time zone database.")
 
     objects = UserManager()  # type: ignore[misc]  # narrows Django's own
 
     class Meta(AbstractUser.Meta):
         db_table = "accounts_user"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind="person", service_of__isnull=True) | Q(kind="service", service_of__isnull=False, is_superuser=False),
+                name="user_service_has_workspace",
+            ),
+        ]
 
     @cached_property
     def access(self) -> Access:
@@ -158,3 +181,60 @@ class TeamMember(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team}"
+
+
+class LoginSession(AbstractBaseSession):
+    """What a log-in opened, or what a browser brought before it; written by `apps.accounts.sessions`."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions", help_text="Empty: nobody is logged in.")
+    login_id = models.UUIDField(null=True, help_text="Names it to its person; the key itself is a secret.")
+    last_used_at = models.DateTimeField(
+        auto_now=True, help_text="When it was last written: at log-in, and each time its tokens are refreshed."
+    )
+
+    class Meta:
+        db_table = "login_session"
+
+    def __str__(self) -> str:
+        return f"session of {self.user_id}"
+
+    @classmethod
+    def get_session_store_class(cls) -> type[SessionStore]:
+        return SessionStore
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self) -> "ApiKeyQuerySet":
+        return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()), revoked_at__isnull=True)
+
+    def visible_to(self, user: User) -> "ApiKeyQuerySet":
+        """One's own, those of the service accounts that one manages, and for operators all."""
+        access = user.access
+        if access.is_operator:
+            return self
+        managed = access.workspaces_with(Permission.MEMBER_MANAGE)
+        return self.filter(Q(user=user) | Q(user__service_of__in=managed))
+
+
+class ApiKey(BaseModel):
+    """What a program sends instead of logging in: the rights of its owner in one workspace, and of those only the scopes."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_keys", help_text="Whom it speaks for.")
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=64)
+    prefix = models.CharField(max_length=16, help_text="How it begins, to be recognised by.")
+    digest = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the key, in hex. The key itself is kept nowhere.")
+    scopes = ArrayField(models.CharField(max_length=64), help_text="Values of `Permission`.")
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    expires_at = models.DateTimeField(null=True, help_text="Empty: never.")
+    last_used_at = models.DateTimeField(null=True, help_text="To the minute.")
+    revoked_at = models.DateTimeField(null=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "api_key"
+        constraints = [models.CheckConstraint(condition=Q(scopes__len__gt=0), name="api_key_has_scopes")]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"

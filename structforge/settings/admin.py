@@ -60,6 +60,7 @@ UNFOLD = {
                 "items": [
                     _link("Accounts", "person", "accounts_user", "accounts.view_user"),
                     _link("Groups", "group", "auth_group", "auth.view_group"),
+                    _link("API keys", "key", "accounts_apikey", "accounts.view_apikey"),
                     _link("Workspaces", "workspaces", "accounts_workspace", "accounts.view_workspace"),
                 ],
             },

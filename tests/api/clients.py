@@ -30,6 +30,9 @@ class ApiClient(APIClient):
     def post_json(self, path: str, body: Any = None, status: int = 200, **headers: Any) -> Any:
         return self._call("post", path, status, data=body, format="json", headers=headers)
 
+    def delete_json(self, path: str, status: int = 204, **headers: Any) -> Any:
+        return self._call("delete", path, status, headers=headers)
+
     def patch_json(self, path: str, body: Any, status: int = 200) -> Any:
         return self._call("patch", path, status, data=body, format="json")
 

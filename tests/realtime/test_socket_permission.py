@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from channels.db import database_sync_to_async as in_thread
-from django.contrib.sessions.models import Session
+from apps.accounts.models import LoginSession as Session
 
 from apps.accounts.models import Membership, User
 from apps.executions.actions import start_execution
