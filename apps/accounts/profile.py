@@ -61,11 +61,12 @@ def change_email(request: HttpRequest, *, email: str) -> None:
     limits.consume(request, "manage_email", key=str(request.user.pk))
     user: Any = request.user
     raise_if_reauthentication_required(request, app="allauth.account")
-    manage_email.sync_user_email_address(user)
+    if email.lower() == user.email.lower():
+        manage_email.sync_user_email_address(user)  # accounts that an operator made have no row of it yet
     if address := EmailAddress.objects.filter(user=user, email=email.lower(), verified=False).first():
         send_verification_email_to_address(request, address)
     else:
-        manage_email.add_email(request, checked(AddEmailForm({"email": email}, user=user)))
+        manage_email.add_email(request, checked(AddEmailForm(user, {"email": email})))
 
 
 def find_pending_email(user: User) -> str | None:

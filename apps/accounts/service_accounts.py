@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import ApiKey, Membership, User, Workspace
@@ -23,7 +23,8 @@ class RoleTooHighError(ForbiddenError):
 
 
 def list_service_accounts(workspace: Workspace) -> QuerySet[User]:
-    return User.objects.filter(service_of=workspace, is_active=True)
+    """Those that are in use, with `created_at` as lists want it."""
+    return User.objects.filter(service_of=workspace, is_active=True).annotate(created_at=F("date_joined"))
 
 
 def get_service_account(workspace: Workspace, account_id: UUID) -> User:

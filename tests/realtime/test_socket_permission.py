@@ -5,9 +5,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from channels.db import database_sync_to_async as in_thread
-from apps.accounts.models import LoginSession as Session
 
-from apps.accounts.models import Membership, User
+from apps.accounts.models import LoginSession, Membership, User
 from apps.executions.actions import start_execution
 from apps.realtime import consumer
 from apps.realtime.consumer import Close
@@ -105,7 +104,7 @@ async def test_a_logout_closes_the_socket(execution_id, owner, monkeypatch):
     token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
-        await Session.objects.all().adelete()
+        await LoginSession.objects.all().adelete()
 
         assert await client.closing() == Close.NOT_AUTHENTICATED
 
