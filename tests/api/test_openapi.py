@@ -35,7 +35,21 @@ def test_no_request_makes_the_server_stumble_and_every_answer_is_as_described(la
         pytest.skip("no worker runs here, so it rightly answers 503")
     made = make_workflow(ada)
     started = ada.post_json("/executions", {"workflow": made["id"], "input": {"amount": 1}}, 202)
-    known = {"workflow_id": made["id"], "execution_id": started["id"], "key": "start", "number": 1, "name": "trigger.manual"}
+    workspace = ada.get_json("/users/me")["workspace"]["id"]
+    account = ada.post_json(f"/workspaces/{workspace}/service-accounts", {"name": "ci", "role": "viewer"}, 201)
+    key = ada.post_json("/users/me/api-keys", {"name": "ci", "scopes": ["workflow.view"]}, 201)
+    known = {
+        "workflow_id": made["id"],
+        "execution_id": started["id"],
+        "key": "start",
+        "number": 1,
+        "name": "trigger.manual",
+        "workspace_id": workspace,
+        "account_id": account["id"],
+        "key_id": key["id"],
+        "session_id": key["id"],
+        "passkey_id": 1,
+    }
 
     @settings(max_examples=EXAMPLES_EACH, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(OPERATIONS[label].as_strategy())

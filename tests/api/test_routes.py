@@ -26,9 +26,20 @@ PUBLIC = {
     "health/ready",
     "api/schema",
     "api/docs",
+    "api/v1/auth/options",
+    "api/v1/auth/register",
     "api/v1/auth/login",
+    "api/v1/auth/login/mfa",
+    "api/v1/auth/login/passkey",
+    "api/v1/auth/login/passkey/options",
     "api/v1/auth/refresh",
     "api/v1/auth/logout",
+    "api/v1/auth/session",  # reads the cookie alone
+    "api/v1/auth/email/verify",
+    "api/v1/auth/password/reset",
+    "api/v1/auth/password/reset/confirm",
+    "api/v1/auth/oidc/login",
+    "api/v1/auth/oidc/callback",
 }
 
 
@@ -55,8 +66,36 @@ class Route:
 
 
 START = {"input": {"amount": 1}}
+KEY = {"name": "ci", "scopes": ["workflow.view"]}
+SERVICE_ACCOUNTS = "workspaces/<uuid:workspace_id>/service-accounts"
+SERVICE_ACCOUNT = f"{SERVICE_ACCOUNTS}/<uuid:account_id>"
 ROUTES = [
     Route("get", "users/me", others=200),
+    Route("patch", "users/me", others=200, body={"language": "zh"}),
+    Route("get", "users/me/sessions", others=200),
+    Route("delete", "users/me/sessions", others=200),
+    Route("delete", "users/me/sessions/<uuid:session_id>", ok=404, apart=True),
+    Route("get", "users/me/mfa", others=200),
+    Route("post", "users/me/mfa/totp", others=200),
+    Route("delete", "users/me/mfa/totp", ok=404, apart=True),
+    Route("post", "users/me/mfa/totp/confirm", ok=422, others=422, body={"code": "none"}),
+    Route("post", "users/me/mfa/recovery-codes", ok=409, others=409),
+    Route("post", "users/me/mfa/passkeys/options", others=200),
+    Route("post", "users/me/mfa/passkeys", ok=422, others=422, body={"name": "x", "credential": {}}),
+    Route("patch", "users/me/mfa/passkeys/<int:passkey_id>", ok=404, apart=True, body={"name": "x"}),
+    Route("delete", "users/me/mfa/passkeys/<int:passkey_id>", ok=404, apart=True),
+    Route("get", "users/me/api-keys", others=200),
+    Route("post", "users/me/api-keys", ok=201, others=201, body=KEY),
+    Route("delete", "users/me/api-keys/<uuid:key_id>", ok=204, apart=True),
+    Route("post", "auth/reauthenticate", ok=403, others=403, body={"password": "they have none"}),
+    Route("post", "auth/reauthenticate/options", ok=403, others=403),
+    Route("post", "auth/password/change", ok=422, others=422, body={"new": "short"}),
+    Route("get", SERVICE_ACCOUNTS, apart=True),
+    Route("post", SERVICE_ACCOUNTS, ok=201, apart=True, body={"name": "deployer", "role": "viewer"}),
+    Route("get", f"{SERVICE_ACCOUNT}/api-keys", apart=True),
+    Route("post", f"{SERVICE_ACCOUNT}/api-keys", ok=201, apart=True, body=KEY),
+    Route("delete", f"{SERVICE_ACCOUNT}/api-keys/<uuid:key_id>", ok=404, apart=True),  # it is a key of Ada herself
+    Route("delete", SERVICE_ACCOUNT, ok=204, apart=True),
     Route("get", "definition-schema", others=200),
     Route("get", "node-types", others=200),
     Route("get", "node-types/<str:name>", others=200),
@@ -137,7 +176,13 @@ def things(ada: ApiClient) -> dict[str, str]:
     made = make_workflow(ada, {**ORDER, "name": SECRET_NAME}, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
     drive(UUID(started["id"]))
+    workspace = ada.get_json("/users/me")["workspace"]["id"]
     return {
+        "<uuid:workspace_id>": workspace,
+        "<uuid:account_id>": ada.post_json(f"/workspaces/{workspace}/service-accounts", {"name": "ci", "role": "viewer"}, 201)["id"],
+        "<uuid:key_id>": ada.post_json("/users/me/api-keys", KEY, 201)["id"],
+        "<uuid:session_id>": str(UUID(int=0)),
+        "<int:passkey_id>": "1",
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:execution_id>": started["id"],
@@ -152,10 +197,14 @@ def call(client: ApiClient, route: Route, things: dict[str, str]) -> int:
     return int(response_to(client, route, things).status_code)
 
 
+def addressed(route: Route, things: dict[str, str]) -> str:
+    """The path, with things in the place of placeholders."""
+    return re.sub("<[^>]+>", lambda placeholder: things[placeholder[0]], route.path)
+
+
 def response_to(client: ApiClient, route: Route, things: dict[str, str]) -> Any:
-    path, body = route.path, dict(route.body or {})
+    path, body = addressed(route, things), dict(route.body or {})
     for name, value in things.items():
-        path = path.replace(name, value)
         body = {key: value if content == name else content for key, content in body.items()}
     return getattr(client, route.method)(f"/api/v1/{path}", *([body] if body else []), **({"format": "json"} if body else {}))
 
@@ -181,7 +230,7 @@ def test_no_answer_tells_a_stranger_anything_of_another_workspace(things, ada, b
     told = []
     for route in ROUTES:
         text = b"".join(response_to(bob, route, things)).decode()
-        told += [(label(route), secret) for secret in secrets if secret in text]
+        told += [(label(route), secret) for secret in secrets if secret in text and secret not in addressed(route, things)]
         if "<" not in route.path and not route.body:
             told += [(label(route), sent_id) for sent_id in sent if len(sent_id) > 30 and sent_id in text]
 
@@ -234,6 +283,11 @@ def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, 
 EXAMPLES = {
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
+    "<uuid:workspace_id>": "0" * 32,
+    "<uuid:account_id>": "0" * 32,
+    "<uuid:key_id>": "0" * 32,
+    "<uuid:session_id>": "0" * 32,
+    "<int:passkey_id>": "1",
     "<int:number>": "1",
     "<str:key>": "start",
     "<str:name>": "trigger.manual",
