@@ -37,7 +37,9 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def render_mail(self, template_prefix: str, email: Any, context: dict[str, Any], headers: dict[str, str] | None = None) -> EmailMessage:
         """In the language of who reads it."""
-        with translation.override(_LANGUAGES.get(getattr(context.get("user"), "language", ""), settings.LANGUAGE_CODE)):
+        reader = context.get("user")
+        language = _LANGUAGES[User.Language(reader.language)] if isinstance(reader, User) else settings.LANGUAGE_CODE
+        with translation.override(language):
             message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
         return message
 

@@ -101,7 +101,7 @@ class SessionsView(APIView):
         found = profile.list_sessions(request.user, current_key=session_key_of(request))
         return Response({"results": SessionOutput(found, many=True).data})
 
-    @extend_schema(operation_id="end_other_sessions", tags=["users"], responses=EndedOutput)
+    @extend_schema(operation_id="end_other_sessions", tags=["users"], responses={200: EndedOutput})
     def delete(self, request: Request) -> Response:
         """End all sessions of the caller but this one."""
         return Response({"ended": profile.end_sessions(user=request.user, besides=session_key_of(request))})
