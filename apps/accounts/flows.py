@@ -111,6 +111,12 @@ def reauthentication_methods(user: Any) -> list[str]:
     return [*codes, *passkeys] or (["password"] if user.has_usable_password() else [])
 
 
+def require_method(user: Any, given: str) -> None:
+    """Raises ReauthenticationError unless `given` counts as proof."""
+    if given not in (methods := reauthentication_methods(user)):
+        raise ReauthenticationError(f"Expected one of {methods}, found '{given}'.", methods=methods)
+
+
 def checked(form: Any) -> Any:
     """The form, if allauth takes what is in it. Raises InvalidAccountDataError, or TooManyAttemptsError."""
     if form.is_valid():

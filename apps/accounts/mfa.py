@@ -1,11 +1,10 @@
-"""Second factors: an authenticator app with recovery codes, and passkeys, which can also stand for the password."""
+"""Second factors: an authenticator app with recovery codes. Passkeys are in `apps.accounts.passkeys`."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required, reauthenticate_by_password
-from allauth.account.models import Login
 from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm, ReauthenticateForm
@@ -14,28 +13,23 @@ from allauth.mfa.recovery_codes.internal.flows import can_generate_recovery_code
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal import flows as totp_flows
 from allauth.mfa.totp.internal.auth import get_totp_secret
-from allauth.mfa.webauthn.forms import AddWebAuthnForm, AuthenticateWebAuthnForm, LoginWebAuthnForm, ReauthenticateWebAuthnForm
-from allauth.mfa.webauthn.internal import auth as webauthn
-from allauth.mfa.webauthn.internal import flows as webauthn_flows
-from django.db import transaction
 from django.http import HttpRequest
 
 from apps.accounts import limits
 from apps.accounts.flows import (
     InvalidAccountDataError,
-    ReauthenticationError,
     checked,
     get_mfa_stage,
     login_result,
-    reauthentication_methods,
+    require_method,
     session_of,
 )
 from apps.accounts.models import User
-from apps.accounts.tokens import Tokens, TokenStrategy
+from apps.accounts.tokens import Tokens
 from apps.core.errors import UnauthenticatedError
 from apps.engine.errors import ConflictError, NotFoundError
 
-_APP = "allauth.mfa"
+APP = "allauth.mfa"  # whose settings count
 SECOND_FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
@@ -96,32 +90,19 @@ def factors_of(user: User) -> Factors:
     )
 
 
-def reauthenticate(request: HttpRequest, *, password: str | None, code: str | None, credential: Any | None) -> None:
-    """Note that the person is there, which counts for five minutes in this session.
+def reauthenticate(request: HttpRequest, *, password: str | None, code: str | None) -> None:
+    """Note that the person is there, which counts for five minutes in this session. One of the two is given.
 
-    One of the three is given. With a second factor it has to be that.
     Raises WrongCodeError, ReauthenticationError when another proof is expected, TooManyAttemptsError.
     """
     user: Any = request.user
-    methods = reauthentication_methods(user)
-    given = "code" if code is not None else "passkey" if credential is not None else "password"
-    if given not in methods:
-        raise ReauthenticationError(f"Expected one of {methods}, found '{given}'.", methods=methods)
     if code is not None:
-        _right(ReauthenticateForm({"code": code}, user=user)).save()
-    elif credential is not None:
-        _right(_passkey_form(ReauthenticateWebAuthnForm, {"credential": credential}, user=user)).save()
+        require_method(user, "code")
+        right(ReauthenticateForm({"code": code}, user=user)).save()
     else:
+        require_method(user, "password")
         check_password(request, user, password or "")
         reauthenticate_by_password(request)
-
-
-def offer_reauthentication(request: HttpRequest) -> dict[str, Any]:
-    """What `navigator.credentials.get` takes, to reauthenticate by passkey."""
-    user: Any = request.user
-    if "passkey" not in (methods := reauthentication_methods(user)):
-        raise ReauthenticationError(f"Expected one of {methods}, found 'passkey'.", methods=methods)
-    return webauthn.begin_authentication(user)
 
 
 def check_password(request: HttpRequest, user: User, password: str) -> None:
@@ -138,7 +119,7 @@ def check_password(request: HttpRequest, user: User, password: str) -> None:
 def offer_totp(request: HttpRequest) -> TotpOffer:
     """Make a secret for an authenticator app; it counts once a code of it is confirmed in the same session."""
     user: Any = request.user
-    raise_if_reauthentication_required(request, app=_APP)
+    raise_if_reauthentication_required(request, app=APP)
     if Authenticator.objects.filter(user=user, type=Authenticator.Type.TOTP).exists():
         raise MfaIsOnError("There is an authenticator app already. Remove it first.")
     secret = get_totp_secret(regenerate=True)
@@ -150,49 +131,21 @@ def confirm_totp(request: HttpRequest, *, code: str) -> list[str]:
     """Turn the offered authenticator app on. Returns the recovery codes, which are shown this once; none where there were some already."""
     if Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
         raise MfaIsOnError("There is an authenticator app already.")
-    raise_if_reauthentication_required(request, app=_APP)
+    raise_if_reauthentication_required(request, app=APP)
     _, codes = totp_flows.activate_totp(request, checked(ActivateTOTPForm({"code": code}, user=request.user)))
-    return _shown_once(codes)
+    return shown_once(codes)
 
 
 def remove_totp(request: HttpRequest) -> None:
     """Remove the authenticator app; the recovery codes go with the last second factor."""
-    totp_flows.deactivate_totp(request, _get_factor(request.user, type=Authenticator.Type.TOTP))
+    totp_flows.deactivate_totp(request, get_factor(request.user, type=Authenticator.Type.TOTP))
 
 
 def renew_recovery_codes(request: HttpRequest) -> list[str]:
     """New recovery codes instead of the old ones, shown this once."""
     if not can_generate_recovery_codes(request.user):
         raise MfaIsOffError("Recovery codes belong to a second factor; there is none.")
-    return _shown_once(generate_recovery_codes(request))
-
-
-def offer_passkey(request: HttpRequest, *, passwordless: bool) -> dict[str, Any]:
-    """What `navigator.credentials.create` takes.
-
-    passwordless   the key shall also log in alone; it has to check who holds it, by PIN or finger
-    """
-    return webauthn_flows.begin_registration(request, request.user, passwordless)
-
-
-def add_passkey(request: HttpRequest, *, name: str, credential: Any, passwordless: bool) -> tuple[Authenticator, list[str]]:
-    """Keep what `navigator.credentials.create` returned. Returns it, and recovery codes as `confirm_totp` does."""
-    raise_if_reauthentication_required(request, app=_APP)
-    data = {"name": name, "credential": credential, "passwordless": passwordless}
-    form = checked(_passkey_form(AddWebAuthnForm, data, user=request.user))
-    with transaction.atomic():
-        key, codes = webauthn_flows.add_authenticator(request, form.cleaned_data["name"], form.cleaned_data["credential"])
-        return key, _shown_once(codes)
-
-
-def rename_passkey(request: HttpRequest, *, passkey_id: int, name: str) -> Authenticator:
-    key = _get_factor(request.user, type=Authenticator.Type.WEBAUTHN, id=passkey_id)
-    webauthn_flows.rename_authenticator(request, key, name)
-    return key
-
-
-def remove_passkey(request: HttpRequest, *, passkey_id: int) -> None:
-    webauthn_flows.remove_authenticator(request, _get_factor(request.user, type=Authenticator.Type.WEBAUTHN, id=passkey_id))
+    return shown_once(generate_recovery_codes(request))
 
 
 def reset_mfa(*, user: User) -> None:
@@ -204,69 +157,34 @@ def log_in_with_code(request: HttpRequest, *, session_token: str, code: str) -> 
     """Finish a login by a code of the authenticator app, or by a recovery code."""
     with session_of(request, session_token):
         stage = get_mfa_stage(request)
-        _right(AuthenticateForm({"code": code}, user=stage.login.user)).save()
+        right(AuthenticateForm({"code": code}, user=stage.login.user)).save()
         stage.exit()
         return login_result(request)
 
 
 def check_code(user: User, code: str) -> None:
     """Raises WrongCodeError when it is neither a code of the person's authenticator app nor one of the recovery codes."""
-    _right(AuthenticateForm({"code": code}, user=user))
+    right(AuthenticateForm({"code": code}, user=user))
 
 
-def offer_passkey_login(request: HttpRequest, *, session_token: str | None) -> tuple[dict[str, Any], str]:
-    """What `navigator.credentials.get` takes, and the session token to send its result with.
-
-    session_token   of a login that waits for its second factor; None: the passkey alone shall log in
-    """
-    limits.consume(request, "login")
-    with session_of(request, session_token):
-        user = get_mfa_stage(request).login.user if session_token else None
-        options = webauthn.begin_authentication(user)
-        return options, TokenStrategy().create_session_token(request)
-
-
-def log_in_with_passkey(request: HttpRequest, *, session_token: str, credential: Any) -> Tokens:
-    """Log in, or finish a login, by what `navigator.credentials.get` returned."""
-    limits.consume(request, "login")
-    with session_of(request, session_token):
-        if "account_login" in request.session:
-            stage = get_mfa_stage(request)
-            _right(_passkey_form(AuthenticateWebAuthnForm, {"credential": credential}, user=stage.login.user)).save()
-            stage.exit()
-        else:
-            key = _right(_passkey_form(LoginWebAuthnForm, {"credential": credential})).cleaned_data["credential"]
-            webauthn_flows.perform_passwordless_login(request, key, Login(user=key.user))
-        return login_result(request)
-
-
-def _right(form: Any) -> Any:
-    """The form, if the proof in it is right."""
+def right(form: Any) -> Any:
+    """The form, if the proof in it is right. Raises WrongCodeError, or TooManyAttemptsError."""
     try:
         return checked(form)
     except InvalidAccountDataError as error:
         raise WrongCodeError("The code or passkey is wrong, or was used before.") from error
 
 
-def _passkey_form(kind: Any, data: dict[str, Any], **options: Any) -> Any:
-    """A form that has looked at a credential. What is no credential at all makes the library stumble in many ways."""
-    form = kind(data, **options)
-    try:
-        form.is_valid()
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        fault = {"pointer": "/credential", "message": "This is no credential as browsers make them.", "code": "invalid"}
-        raise InvalidAccountDataError("/credential: this is no credential as browsers make them.", errors=[fault]) from error
-    return form
-
-
-def _get_factor(user: Any, **which: Any) -> Authenticator:
+def get_factor(user: Any, **which: Any) -> Authenticator:
+    """The second factor of this person with these columns. Raises FactorNotFoundError."""
     factor = Authenticator.objects.filter(user=user, **which).first()
     if factor is None:
         raise FactorNotFoundError("You have no such second factor.")
     return factor
 
 
-def _shown_once(codes: Authenticator | None) -> list[str]:
+def shown_once(codes: Authenticator | None) -> list[str]:
+    """The recovery codes, marked as shown; none where there are none."""
     if codes is None:
         return []
     recovery = codes.wrap()

@@ -34,10 +34,17 @@ class SessionStore(DatabaseSessionStore):
         return LoginSession
 
     def create_model_instance(self, data: dict[str, Any]) -> Any:
-        row: Any = super().create_model_instance(data)
-        row.user_id = data.get(SESSION_KEY)
-        row.login_id = data.get(LOGIN, {}).get("id")
-        return row
+        return _signed(super().create_model_instance(data), data)
+
+    async def acreate_model_instance(self, data: dict[str, Any]) -> Any:
+        return _signed(await super().acreate_model_instance(data), data)
+
+
+def _signed(row: Any, data: dict[str, Any]) -> Any:
+    """The row of a session, with what its columns say of the data."""
+    row.user_id = data.get(SESSION_KEY)
+    row.login_id = data.get(LOGIN, {}).get("id")
+    return row
 
 
 def note_login(request: HttpRequest, **_: Any) -> None:

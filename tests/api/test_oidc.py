@@ -186,3 +186,11 @@ def test_tokens_for_a_cookie_need_the_csrf_token(provider):
     browser = Client(enforce_csrf_checks=True)
     log_in(browser)
     assert browser.post("/api/v1/auth/session", content_type="application/json").status_code == 403
+
+
+def test_who_was_deactivated_here_cannot_come_in_from_there(provider):
+    log_in(Client())
+    User.objects.update(is_active=False)
+    browser = Client()
+    assert "error=" in log_in(browser)
+    assert browser.get("/api/v1/users/me").status_code == 401

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from allauth.mfa.models import Authenticator
+from asgiref.sync import async_to_sync
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
@@ -43,6 +44,12 @@ def test_a_session_says_whose_it_is(ada):
     key = make_session(ada, hours=1).session_key
     assert LoginSession.objects.get(pk=key).user == ada
     assert LoginSession.objects.get(pk=make_session(None, hours=1).session_key).user is None
+
+
+def test_a_session_that_a_coroutine_writes_says_so_too(ada):
+    session = make_session(ada, hours=1)
+    async_to_sync(session.asave)()
+    assert LoginSession.objects.get(pk=session.session_key).user == ada
 
 
 def test_expired_sessions_are_pruned_and_open_ones_are_not(ada):

@@ -5,7 +5,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts import mfa
+from apps.accounts import mfa, passkeys
 from apps.accounts.api.authentication import IsLoggedIn, own_session
 from apps.accounts.api.public import LOGIN_ANSWERS, NO_STORE, PublicView, answer
 from apps.accounts.api.serializers import (
@@ -46,7 +46,7 @@ class PasskeyLoginOptionsView(PublicView):
     )
     def post(self, request: Request) -> Response:
         """Begin to log in with a passkey, alone or as the second factor."""
-        options, token = mfa.offer_passkey_login(request._request, **PasskeyOptionsInput.read_body(request))
+        options, token = passkeys.offer_passkey_login(request._request, **PasskeyOptionsInput.read_body(request))
         return Response({"options": options, "session_token": token}, headers=NO_STORE)
 
 
@@ -56,7 +56,7 @@ class PasskeyLoginView(PublicView):
     )
     def post(self, request: Request) -> Response:
         """Log in with a passkey."""
-        return answer(mfa.log_in_with_passkey(request._request, **PasskeyLoginInput.read_body(request)))
+        return answer(passkeys.log_in_with_passkey(request._request, **PasskeyLoginInput.read_body(request)))
 
 
 class ReauthenticateView(APIView):
@@ -70,8 +70,12 @@ class ReauthenticateView(APIView):
     )
     def post(self, request: Request) -> Response:
         """Show that one is there: needed within five minutes before changes to second factors and to the address."""
+        data = ReauthenticateInput.read_body(request)
         with own_session(request) as http:
-            mfa.reauthenticate(http, **ReauthenticateInput.read_body(request))
+            if data["credential"] is not None:
+                passkeys.reauthenticate(http, credential=data["credential"])
+            else:
+                mfa.reauthenticate(http, password=data["password"], code=data["code"])
         return Response(status=204)
 
 
@@ -82,7 +86,7 @@ class ReauthenticateOptionsView(APIView):
     def post(self, request: Request) -> Response:
         """What `navigator.credentials.get` takes, to reauthenticate with a passkey."""
         with own_session(request) as http:
-            return Response({"options": mfa.offer_reauthentication(http)}, headers=NO_STORE)
+            return Response({"options": passkeys.offer_reauthentication(http)}, headers=NO_STORE)
 
 
 class MfaView(APIView):
@@ -139,7 +143,7 @@ class PasskeyOfferView(APIView):
     def post(self, request: Request) -> Response:
         """Begin to register a passkey."""
         with own_session(request) as http:
-            return Response({"options": mfa.offer_passkey(http, **PasskeyOfferInput.read_body(request))}, headers=NO_STORE)
+            return Response({"options": passkeys.offer_passkey(http, **PasskeyOfferInput.read_body(request))}, headers=NO_STORE)
 
 
 class PasskeysView(APIView):
@@ -149,7 +153,7 @@ class PasskeysView(APIView):
     def post(self, request: Request) -> Response:
         """Keep a passkey that the browser has made."""
         with own_session(request) as http:
-            passkey, codes = mfa.add_passkey(http, **PasskeyInput.read_body(request))
+            passkey, codes = passkeys.add_passkey(http, **PasskeyInput.read_body(request))
         return Response({"passkey": PasskeyOutput(passkey).data, "recovery_codes": codes}, status=201, headers=NO_STORE)
 
 
@@ -160,11 +164,11 @@ class PasskeyView(APIView):
     def patch(self, request: Request, passkey_id: int) -> Response:
         """Rename a passkey."""
         with own_session(request) as http:
-            return Response(PasskeyOutput(mfa.rename_passkey(http, passkey_id=passkey_id, **PasskeyNameInput.read_body(request))).data)
+            return Response(PasskeyOutput(passkeys.rename_passkey(http, passkey_id=passkey_id, **PasskeyNameInput.read_body(request))).data)
 
     @extend_schema(operation_id="remove_passkey", tags=["mfa"], responses={204: None, **_ERRORS})
     def delete(self, request: Request, passkey_id: int) -> Response:
         """Remove a passkey."""
         with own_session(request) as http:
-            mfa.remove_passkey(http, passkey_id=passkey_id)
+            passkeys.remove_passkey(http, passkey_id=passkey_id)
         return Response(status=204)
