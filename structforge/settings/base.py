@@ -243,14 +243,14 @@ SESSION_COOKIE_AGE = HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # Mail. Without EMAIL_URL each mail becomes a file, so that a machine of one's own needs no mail server.
-_MAIL = env.email("EMAIL_URL", default=f"filemail:///{STATE_DIR / 'mail'}")
+_MAIL = env.email_url_config(env.str("EMAIL_URL", default="") or f"filemail:///{STATE_DIR / 'mail'}")
 EMAIL_BACKEND = _MAIL["EMAIL_BACKEND"]
 EMAIL_FILE_PATH = _MAIL["EMAIL_FILE_PATH"] or None
 EMAIL_HOST, EMAIL_PORT = _MAIL["EMAIL_HOST"] or "localhost", _MAIL["EMAIL_PORT"] or 25
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["EMAIL_HOST_USER"] or "", _MAIL["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_TLS", False), _MAIL.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="StructForge <structforge@localhost>")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="") or "StructForge <structforge@localhost>"
 
 # API. Whatever a view does not say is refused.
 HTTP_THREADS = env.int("HTTP_THREADS", default=128)  # requests under way at a time in one web process
