@@ -56,7 +56,7 @@ class KeyBearer:
 
 
 def find_key(key: str) -> KeyBearer | None:
-    """Who sends this key; None when it is wrong, was revoked, has expired, or its owner is not active."""
+    """Who sends this key; None when it is wrong, was revoked, has expired, or its owner is not active or not in its workspace any more."""
     with connection.cursor() as cursor:
         cursor.execute(_FIND, {"digest": _digest(key)})
         row = cursor.fetchone()
@@ -64,6 +64,8 @@ def find_key(key: str) -> KeyBearer | None:
         return None
     user = user_of(row)
     key_id, workspace_id, scopes = row[len(USER_COLUMNS) + 2 :]
+    if not (user.access.is_operator or user.access.is_member(workspace_id)):
+        return None
     user.access = user.access.restricted_to(workspace_id, frozenset(Permission(scope) for scope in scopes if scope in set(Permission)))
     # A key of an operator opens neither the admin nor what asks for one.
     user.is_superuser = user.is_staff = False

@@ -10,7 +10,6 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models, transaction
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from apps.accounts.access import Access, access_of
 from apps.accounts.permissions import BUILT_IN_ROLES, OWNER, Permission
@@ -204,9 +203,6 @@ class LoginSession(AbstractBaseSession):
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    def usable(self) -> "ApiKeyQuerySet":
-        return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()), revoked_at__isnull=True)
-
     def visible_to(self, user: User) -> "ApiKeyQuerySet":
         """One's own, those of the service accounts that one manages, and for operators all."""
         access = user.access

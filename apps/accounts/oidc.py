@@ -13,11 +13,13 @@ from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from requests import RequestException
 
 from apps.accounts import limits
+from apps.accounts.flows import PENDING_SECONDS
 from apps.engine.errors import InvalidError, NotFoundError
 
 PROVIDER = "oidc"
@@ -42,6 +44,8 @@ def to_provider(request: HttpRequest, *, next_path: str) -> HttpResponseBase:
     if not (next_path.startswith("/") and url_has_allowed_host_and_scheme(next_path, allowed_hosts=None)):
         raise InvalidNextError(f"Expected a path on this host, such as /, found '{next_path[:100]}'.")
     limits.consume(request, "login")
+    if SESSION_KEY not in request.session:
+        request.session.set_expiry(PENDING_SECONDS)
     try:
         provider = get_adapter().get_provider(request, PROVIDER)
         return provider.redirect(request, AuthProcess.LOGIN, next_url=next_path, headless=True)
@@ -61,6 +65,8 @@ def from_provider(request: HttpRequest) -> HttpResponseBase:
         raise NoProviderError("No OpenID Connect provider is configured.") from error
     except (ValueError, KeyError):  # an answer of the provider that is none
         return HttpResponseRedirect(add_query_params(LOGIN_PAGE, {"error": "provider_unavailable"}))
+    if request.user.is_authenticated:
+        request.session.set_expiry(None)
     if get_pending_signup(request) is not None:
         clear_pending_signup(request)
         return HttpResponseRedirect(add_query_params(LOGIN_PAGE, {"error": "email_taken"}))

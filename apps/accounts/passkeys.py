@@ -12,7 +12,7 @@ from django.db import transaction
 from django.http import HttpRequest
 
 from apps.accounts import limits
-from apps.accounts.flows import InvalidAccountDataError, checked, get_mfa_stage, login_result, require_method, session_of
+from apps.accounts.flows import PENDING_SECONDS, InvalidAccountDataError, checked, get_mfa_stage, login_result, require_method, session_of
 from apps.accounts.mfa import APP, get_factor, right, shown_once
 from apps.accounts.tokens import Tokens, TokenStrategy
 
@@ -67,6 +67,7 @@ def offer_passkey_login(request: HttpRequest, *, session_token: str | None) -> t
     with session_of(request, session_token):
         user = get_mfa_stage(request).login.user if session_token else None
         options = webauthn.begin_authentication(user)
+        request.session.set_expiry(PENDING_SECONDS)
         return options, TokenStrategy().create_session_token(request)
 
 

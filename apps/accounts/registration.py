@@ -1,11 +1,15 @@
 """Coming in: register, confirm an address, and get back in without the password."""
 
+from typing import Any
+
+from allauth.account.adapter import get_adapter
 from allauth.account.forms import ResetPasswordForm, UserTokenForm
 from allauth.account.internal.flows import password_change, password_reset
 from allauth.account.internal.flows.signup import complete_signup
 from allauth.account.models import get_emailconfirmation_model
 from allauth.headless.account.inputs import ChangePasswordInput, ResetPasswordInput, SignupInput
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -37,7 +41,8 @@ def register(request: HttpRequest, *, username: str, email: str, password: str) 
         raise RegistrationClosedError("Accounts are made by the operators of this installation: settings.REGISTRATION_OPEN is false.")
     limits.consume(request, "signup")
     with session_of(request, None):
-        form = checked(SignupInput({"username": username, "email": email, "password": password}))
+        form = SignupInput({"username": username, "email": email, "password": password})
+        _check_password(form, password, User(username=username, email=email))
         user, answer = form.try_save(request)
         if answer is None:
             complete_signup(request, user=user)
@@ -45,6 +50,16 @@ def register(request: HttpRequest, *, username: str, email: str, password: str) 
             return login_result(request)
         except FurtherStepError:
             return None
+
+
+def _check_password(form: Any, password: str, user: User) -> None:
+    """As `checked`, and that the password is not like the name or the address, which allauth's form does not ask."""
+    if "password" not in form.errors:
+        try:
+            get_adapter().clean_password(password, user=user)
+        except ValidationError as error:
+            form.add_error("password", error)
+    checked(form)
 
 
 def confirm_email(request: HttpRequest, *, key: str) -> None:

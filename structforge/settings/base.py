@@ -230,13 +230,21 @@ HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_SECRET", default="")  # SECRET_KEY where
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.int("ACCESS_TOKEN_SECONDS", default=600)
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = env.int("REFRESH_TOKEN_SECONDS", default=14 * 24 * 3600)
 HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
-HEADLESS_FRONTEND_URLS = {
-    "account_confirm_email": "/verify-email?key={key}",
-    "account_reset_password": "/reset-password",
-    "account_reset_password_from_key": "/reset-password?key={key}",
-    "account_signup": "/register",
-    "socialaccount_login_error": "/login",
-}
+
+
+def frontend_urls(public_url: str) -> dict[str, str]:
+    """Pages of the front end that mails and redirects name. Without a public URL they are on the host that was asked."""
+    pages = {
+        "account_confirm_email": "/verify-email?key={key}",
+        "account_reset_password": "/reset-password",
+        "account_reset_password_from_key": "/reset-password?key={key}",
+        "account_signup": "/register",
+        "socialaccount_login_error": "/login",
+    }
+    return {name: f"{public_url.rstrip('/')}{path}" for name, path in pages.items()}
+
+
+HEADLESS_FRONTEND_URLS = frontend_urls(env.str("PUBLIC_URL", default=""))
 SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN

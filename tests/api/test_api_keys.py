@@ -69,10 +69,14 @@ def test_a_key_loses_what_its_owner_loses(ada, bob):
     shared = personal_workspace(bob.user)
     membership = Membership.objects.create(workspace=shared, user=ada.user, role="builder")
     workflow = make_workflow(bob)
-    client = by_key(make_key(client_of(ada.user), workspace=str(shared.pk))["key"])
+    client = by_key(make_key(client_of(ada.user), workspace=str(shared.pk), scopes=[*VIEW, "workflow.create"])["key"])
     client.get_json(f"/workflows/{workflow['id']}")
+    membership.role = "operator"
+    membership.save()
+    client.get_json(f"/workflows/{workflow['id']}")
+    assert client.post_json("/workflows", {"definition": ORDER}, 403)["code"] == "not_allowed"
     membership.delete()
-    client.get_json(f"/workflows/{workflow['id']}", 404)
+    client.get_json("/users/me", 401)
 
 
 def test_a_key_of_an_operator_is_no_operator(operator, ada):

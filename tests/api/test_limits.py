@@ -116,6 +116,12 @@ def test_a_mail_to_one_address_goes_out_every_few_minutes_only(user, settings, m
     assert len(mailoutbox) == 1
 
 
+def test_another_host_name_gives_no_further_tries(user):
+    for host in ("localhost", "127.0.0.1", "testserver", "localhost", "127.0.0.1"):
+        assert ApiClient(headers={"Host": host}).post("/api/v1/auth/login", WRONG, format="json").status_code == 401
+    assert post("login", RIGHT)().status_code == 429
+
+
 def test_behind_a_proxy_the_address_of_the_visitor_counts(user, settings):
     settings.ALLAUTH_TRUSTED_PROXY_COUNT = 1
 

@@ -7,6 +7,7 @@ from django.core.cache import cache
 from apps.accounts.actions import create_user
 from apps.accounts.models import User
 from apps.accounts.queries import personal_workspace
+from structforge.settings.base import frontend_urls
 from tests.api.people import PASSWORD, bearer, key_in_mail, logged_in
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +71,7 @@ def test_an_address_that_is_taken_is_not_told_where_mail_can_tell_it(anonymous, 
         ({"email": "no address"}, "/email"),
         ({"password": "password12"}, "/password"),
         ({"password": "short"}, "/password"),
+        ({"username": "ada.lovelace", "password": "ada.lovelace"}, "/password"),
         ({"is_superuser": True}, "/is_superuser"),
     ],
     ids=str,
@@ -78,13 +80,20 @@ def test_what_is_wrong_with_a_registration_is_said_where_it_is(anonymous, change
     create_user(username="ada2", password=None, email="taken@example.com")
     body = anonymous.post_json("/auth/register", {**ADA, **change}, 422)
     assert [fault["pointer"] for fault in body["details"]["errors"]] == [pointer]
-    assert not User.objects.filter(username="ada").exists()
+    assert not User.objects.filter(username__in=["ada", "ada.lovelace"]).exists()
 
 
 def test_registration_can_be_closed(anonymous, settings):
     settings.REGISTRATION_OPEN = False
     assert anonymous.get_json("/auth/options")["is_registration_open"] is False
     assert anonymous.post_json("/auth/register", ADA, 403)["code"] == "registration_closed"
+
+
+def test_links_in_mails_go_where_the_operator_says(anonymous, ada_with_mail, settings):
+    """And not where the Host header of a stranger's request says."""
+    settings.HEADLESS_FRONTEND_URLS = frontend_urls("https://flows.example.com")
+    anonymous.post_json("/auth/password/reset", {"email": "ada@example.com"}, 204, Host="localhost")
+    assert "https://flows.example.com/reset-password?key=" in mail.outbox[-1].body
 
 
 def test_a_mail_that_cannot_be_sent_undoes_nothing(anonymous, settings, caplog):
