@@ -6,7 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 from channels.db import database_sync_to_async as in_thread
 
+from apps.accounts.api_keys import create_key
 from apps.accounts.models import LoginSession, Membership, User
+from apps.accounts.permissions import Permission
+from apps.accounts.queries import personal_workspace
 from apps.executions.actions import start_execution
 from apps.realtime import consumer
 from apps.realtime.consumer import Close
@@ -42,6 +45,18 @@ async def test_the_owner_may_by_token(execution_id, owner):
     headers = await in_thread(lambda: bearer(token_of(owner)))()
 
     assert (await first_message(execution_id, headers))["execution_id"] == str(execution_id)
+
+
+@pytest.mark.parametrize(("scope", "is_shown"), [(Permission.EXECUTION_VIEW, True), (Permission.WORKFLOW_VIEW, False)])
+async def test_a_key_of_the_owner_may_if_it_has_the_scope(execution_id, owner, scope, is_shown):
+    def headers() -> Headers:
+        workspace = personal_workspace(owner)
+        _, key = create_key(owner=owner, workspace=workspace, name="x", scopes=[scope], expires_at=None, created_by=owner)
+        return bearer(key)
+
+    message = await first_message(execution_id, await in_thread(headers)())
+
+    assert ("execution_id" in message) is is_shown
 
 
 async def test_the_owner_may_by_a_first_message(execution_id, owner):
