@@ -30,6 +30,11 @@ def get_workspace(user: User, workspace_id: UUID | None, permission: Permission)
     workspace = personal_workspace(user) if workspace_id is None else Workspace.objects.visible_to(user).filter(pk=workspace_id).first()
     if workspace is None:
         raise WorkspaceNotFoundError(f"There is no workspace {workspace_id} that you are in.")
+    require_in(user, workspace, permission)
+    return workspace
+
+
+def require_in(user: User, workspace: Workspace, permission: Permission) -> None:
+    """Raise NotAllowedInWorkspaceError unless `user` may do this in a workspace that they may see."""
     if not user.access.allows(workspace.id, permission):
         raise NotAllowedInWorkspaceError(f"In workspace '{workspace.name}' this needs the right {permission}.", permission=permission)
-    return workspace

@@ -154,7 +154,7 @@ def _insert(
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            "select * from start_v1(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)",
+            "select * from start_v2(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)",
             [
                 version.workspace_id,
                 version.workflow_id,

@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "apps.core.fence.FenceMiddleware",
 ]
 
 ROOT_URLCONF = "structforge.urls"
@@ -87,6 +88,7 @@ TEMPLATES = [
 
 # Data. PostgreSQL is the truth; everything in Redis may vanish at any moment.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgresql://structforge@127.0.0.1:5432/structforge")}
+DATABASES["default"]["ENGINE"] = "apps.core.postgresql"  # Django's, with the second fence
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # under ASGI each request may run on a fresh thread: kept connections would leak
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "min_size": 0,

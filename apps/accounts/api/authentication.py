@@ -9,6 +9,7 @@ from rest_framework.request import Request
 
 from apps.accounts.models import User
 from apps.accounts.tokens import Bearer, find_bearer
+from apps.core import fence
 
 SCHEME = b"bearer"
 
@@ -19,10 +20,27 @@ def bearer_token(request: Request) -> str | None:
     return token.strip().decode("latin-1") if scheme.lower() == SCHEME else None
 
 
-class TokenAuthentication(BaseAuthentication):
+class Fenced(BaseAuthentication):
+    """Base of every way to say who sends a request: from there on PostgreSQL itself shows the request only what that person may reach.
+
+    `FenceMiddleware` takes the fence down after the request.
+    """
+
+    def authenticate(self, request: Request) -> tuple[User | AnonymousUser, Bearer | None] | None:
+        found = self.find(request)
+        if found is not None and isinstance(user := found[0], User):
+            fence.put_up(user.access.as_caller())
+        return found
+
+    def find(self, request: Request) -> tuple[User | AnonymousUser, Bearer | None] | None:
+        """As DRF's `authenticate`."""
+        raise NotImplementedError
+
+
+class TokenAuthentication(Fenced):
     """`Authorization: Bearer <access token>`."""
 
-    def authenticate(self, request: Request) -> tuple[User, Bearer] | None:
+    def find(self, request: Request) -> tuple[User, Bearer] | None:
         token = bearer_token(request)
         if token is None:
             return None
@@ -35,12 +53,12 @@ class TokenAuthentication(BaseAuthentication):
         return "Bearer"
 
 
-class SessionAuthentication(DjangoSessionAuthentication):
+class SessionAuthentication(Fenced, DjangoSessionAuthentication):
     """The session cookie of a browser; requests that write also need the CSRF token."""
 
-    def authenticate(self, request: Request) -> tuple[User | AnonymousUser, None] | None:
+    def find(self, request: Request) -> tuple[User | AnonymousUser, None] | None:
         # Without a cookie there is no session to ask the database for.
-        return super().authenticate(request) if request.COOKIES else None
+        return DjangoSessionAuthentication.authenticate(self, request) if request.COOKIES else None
 
 
 class _TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
