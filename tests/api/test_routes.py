@@ -12,7 +12,7 @@ from apps.accounts.models import Membership, User
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
-from tests.api.clients import ORDER, ApiClient, client_of, make_workflow
+from tests.api.clients import ORDER, ApiClient, client_of, make_organisation, make_workflow
 from tests.workers.driving import drive
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +61,53 @@ ROUTES = [
     Route("get", "node-types", others=200),
     Route("get", "node-types/<str:name>", others=200),
     Route("post", "expressions/check", others=200, body={"expression": "1 + 1"}),
+    Route("get", "permissions", others=200),
+    Route("get", "workspaces", others=200),
+    Route("post", "workspaces", ok=201, others=201, body={"name": "another"}),
+    Route("get", "workspaces/<uuid:workspace_id>", apart=True),
+    Route("patch", "workspaces/<uuid:workspace_id>", body={"description": "new"}, apart=True, needs=P.WORKSPACE_MANAGE),
+    Route("delete", "workspaces/<uuid:workspace_id>", ok=204, apart=True, needs=P.WORKSPACE_DELETE),
+    Route("post", "workspaces/<uuid:workspace_id>/leave", ok=409, apart=True),
+    Route("get", "workspaces/<uuid:workspace_id>/members", apart=True, needs=P.MEMBER_VIEW),
+    Route(
+        "patch", "workspaces/<uuid:workspace_id>/members/<uuid:user_id>", ok=409, body={"role": "viewer"}, apart=True, needs=P.MEMBER_MANAGE
+    ),
+    Route("delete", "workspaces/<uuid:workspace_id>/members/<uuid:user_id>", ok=409, apart=True, needs=P.MEMBER_MANAGE),
+    Route("get", "workspaces/<uuid:workspace_id>/roles", apart=True, needs=P.MEMBER_VIEW),
+    Route(
+        "post",
+        "workspaces/<uuid:workspace_id>/roles",
+        ok=201,
+        body={"name": "new", "permissions": ["workflow.view"]},
+        apart=True,
+        needs=P.ROLE_MANAGE,
+    ),
+    Route("get", "workspaces/<uuid:workspace_id>/roles/<uuid:role_id>", apart=True, needs=P.MEMBER_VIEW),
+    Route("patch", "workspaces/<uuid:workspace_id>/roles/<uuid:role_id>", body={"description": "new"}, apart=True, needs=P.ROLE_MANAGE),
+    Route("delete", "workspaces/<uuid:workspace_id>/roles/<uuid:role_id>", ok=204, apart=True, needs=P.ROLE_MANAGE),
+    Route("get", "workspaces/<uuid:workspace_id>/teams", apart=True, needs=P.MEMBER_VIEW),
+    Route("post", "workspaces/<uuid:workspace_id>/teams", ok=201, body={"name": "new"}, apart=True, needs=P.MEMBER_MANAGE),
+    Route("get", "workspaces/<uuid:workspace_id>/teams/<uuid:team_id>", apart=True, needs=P.MEMBER_VIEW),
+    Route("patch", "workspaces/<uuid:workspace_id>/teams/<uuid:team_id>", body={"description": "new"}, apart=True, needs=P.MEMBER_MANAGE),
+    Route("delete", "workspaces/<uuid:workspace_id>/teams/<uuid:team_id>", ok=204, apart=True, needs=P.MEMBER_MANAGE),
+    Route("get", "workspaces/<uuid:workspace_id>/teams/<uuid:team_id>/members", apart=True, needs=P.MEMBER_VIEW),
+    Route("put", "workspaces/<uuid:workspace_id>/teams/<uuid:team_id>/members/<uuid:user_id>", apart=True, needs=P.MEMBER_MANAGE),
+    Route(
+        "delete", "workspaces/<uuid:workspace_id>/teams/<uuid:team_id>/members/<uuid:user_id>", ok=204, apart=True, needs=P.MEMBER_MANAGE
+    ),
+    Route("get", "workspaces/<uuid:workspace_id>/invitations", apart=True, needs=P.MEMBER_MANAGE),
+    Route(
+        "post",
+        "workspaces/<uuid:workspace_id>/invitations",
+        ok=201,
+        body={"username": "carl", "role": "viewer"},
+        apart=True,
+        needs=P.MEMBER_MANAGE,
+    ),
+    Route("delete", "workspaces/<uuid:workspace_id>/invitations/<uuid:invitation_id>", ok=204, apart=True, needs=P.MEMBER_MANAGE),
+    Route("post", "workspaces/<uuid:workspace_id>/invitations/<uuid:invitation_id>/resend", apart=True, needs=P.MEMBER_MANAGE),
+    Route("get", "invitations", others=200),
+    Route("post", "invitations/accept", ok=404, others=404, apart=True, body={"token": "never given"}),
     Route("get", "workflows", others=200),
     Route("post", "workflows", ok=201, others=201, body={"definition": {**ORDER, "name": "another"}}),
     Route("post", "workflows/validate", others=200, body={"definition": ORDER}),
@@ -133,7 +180,7 @@ SECRET_NAME = "the ledger of Ada"
 
 @pytest.fixture
 def things(ada: ApiClient) -> dict[str, str]:
-    """What the placeholders in addresses stand for: a workflow of Ada's that has run, and is not published."""
+    """What the placeholders in addresses stand for: a workflow of Ada's that has run, and is not published; and her organisation."""
     made = make_workflow(ada, {**ORDER, "name": SECRET_NAME}, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
     drive(UUID(started["id"]))
@@ -145,6 +192,7 @@ def things(ada: ApiClient) -> dict[str, str]:
         "<str:name>": "trigger.manual",
         "<workflow_id>": made["id"],
         "<version_id>": made["version"]["id"],
+        **{f"<uuid:{name}>": value for name, value in make_organisation(ada).items()},
     }
 
 
@@ -231,9 +279,27 @@ def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, 
     assert found == expected
 
 
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.path.startswith("workspaces/<")], ids=label)
+def test_each_role_allows_in_a_workspace_what_it_says(route, things, bob):
+    workspace = things["<uuid:workspace_id>"]
+    refused = {}
+    for role in reversed(BUILT_IN_ROLES):  # the owner last, who may delete it
+        Membership.objects.update_or_create(user=bob.user, workspace_id=workspace, defaults={"role": role})
+        refused[role] = call(client_of(bob.user), route, things) == 403
+        if not User.objects.filter(pk=bob.user.pk, memberships__workspace=workspace).exists():
+            break  # has left, or has deleted it
+
+    # Nobody below an owner changes or removes one, which is whom the address of a member names here.
+    is_about_owner = route.path.endswith("<uuid:user_id>") and "teams" not in route.path
+    allowed = {role: route.needs is None or route.needs in BUILT_IN_ROLES[role] for role in refused}
+    assert refused == {role: not allowed[role] or (is_about_owner and role != "owner") for role in refused}
+
+
 EXAMPLES = {
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
+    **{f"<uuid:{name}>": "0" * 32 for name in ("workspace_id", "user_id", "role_id", "team_id", "invitation_id")},
     "<int:number>": "1",
     "<str:key>": "start",
     "<str:name>": "trigger.manual",
