@@ -76,7 +76,8 @@ _CREATE_ROLE = f"""
 do $$
 declare
     v_hint constant text := format(
-        'Let an administrator of the server do it, and migrate again: create role {WEB_ROLE} nologin; grant {WEB_ROLE} to %I;', current_user);
+        'Let an administrator of the server do it, and migrate again: create role {WEB_ROLE} nologin; grant {WEB_ROLE} to %I;',
+        current_user);
     v_use constant text := case when current_setting('server_version_num')::int >= 160000 then 'SET' else 'MEMBER' end;
 begin
     -- Roles belong to the server: another database on it may have made this one, even at this very moment.

@@ -1,10 +1,11 @@
-"""What is left to see where the first fence is forgotten: with `visible_to` and every check of rights switched off, still nothing of others."""
+"""Where the first fence is forgotten: with `visible_to` and every check of rights switched off, still nothing of others is seen."""
 
 import orjson
 import pytest
 from django.apps import apps
 from django.db import connection
 
+from apps.accounts import queries
 from apps.accounts.access import Access
 from apps.accounts.api import authentication
 from apps.core.postgresql.base import WEB_ROLE
@@ -33,6 +34,13 @@ def test_a_stranger_reaches_nothing_though_the_first_fence_is_down(route: Route,
 
 
 @pytest.mark.usefixtures("_without_first_fence")
+def test_with_both_fences_down_a_stranger_would_see_everything(things, bob: ApiClient, monkeypatch):  # noqa: F811
+    monkeypatch.setattr("apps.core.fence.put_up", lambda caller: None)
+    shown = [route for route in ROUTES if route.method == "get" and route.others == 404 and call(bob, route, things) == 200]
+    assert len(shown) >= 15
+
+
+@pytest.mark.usefixtures("_without_first_fence")
 @pytest.mark.parametrize("path", ["/workflows", "/executions", "/workspaces", "/invitations"])
 def test_a_list_holds_nothing_of_others_though_the_first_fence_is_down(path, things, ada, bob):  # noqa: F811
     answer = bob.get_json(path)
@@ -58,8 +66,6 @@ def role_in(client: ApiClient, path: str, monkeypatch) -> tuple[str, int]:
         if "fail" in path:
             raise RuntimeError("on purpose")
         return original(user)
-
-    from apps.accounts import queries
 
     original = queries.personal_workspace
     monkeypatch.setattr(queries, "personal_workspace", look)

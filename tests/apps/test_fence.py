@@ -99,9 +99,8 @@ def test_the_web_role_without_a_caller_sees_no_row_of_any_workspace(version):
     assert {name: value(f"select count(*) from {name}") for name in counts} == dict.fromkeys(counts, 0)
 
 
-FILLED = [
-    Workspace, Membership, Role, Team, TeamMember, Invitation, Folder, Workflow, WorkflowVersion, Grant, Execution, NodeRun, Gate, ExecutionEvent,
-]  # fmt: skip
+PEOPLE = [Workspace, Membership, Role, Team, TeamMember, Invitation]
+FILLED = [*PEOPLE, Folder, Workflow, WorkflowVersion, Grant, Execution, NodeRun, Gate, ExecutionEvent]
 
 
 @pytest.mark.parametrize("model", FILLED)

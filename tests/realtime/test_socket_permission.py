@@ -9,6 +9,7 @@ from django.contrib.sessions.models import Session
 
 from apps.accounts.models import Membership, User
 from apps.executions.actions import start_execution
+from apps.executions.models import ExecutionQuerySet
 from apps.realtime import consumer
 from apps.realtime.consumer import Close
 from tests.factories import make_version, make_workspace
@@ -65,6 +66,13 @@ async def test_an_operator_may(execution_id, stranger):
     headers = await in_thread(lambda: bearer(token_of(stranger)))()
 
     assert (await first_message(execution_id, headers))["type"] == "execution.snapshot"
+
+
+async def test_a_stranger_is_refused_by_the_second_fence_where_the_first_is_forgotten(execution_id, stranger, monkeypatch):
+    monkeypatch.setattr(ExecutionQuerySet, "visible_to", lambda self, user: self)
+    token = await in_thread(token_of)(stranger)
+    async with socket(execution_id, bearer(token)) as client:
+        assert await client.closing() == Close.NOT_FOUND
 
 
 @pytest.mark.parametrize("is_known", [True, False])

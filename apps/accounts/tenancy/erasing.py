@@ -24,7 +24,7 @@ def erase_workspace(workspace: Workspace) -> None:
     with fence.lifted(), transaction.atomic():
         for model, field, path in mentions:
             rows = model._base_manager.filter(**{path: workspace.pk})
-            own = {model_path: workspace.pk for model_path in doomed.get(model, [])[:1]}
+            own = dict.fromkeys(doomed.get(model, [])[:1], workspace.pk)
             (rows.exclude(**own) if own else rows).update(**{field: None})
         for model, paths in reversed(doomed.items()):
             rows = model._base_manager.filter(Q(*((path, workspace.pk) for path in paths), _connector=Q.OR))

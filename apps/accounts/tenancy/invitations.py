@@ -68,9 +68,7 @@ def invitations_for(user: User) -> list[Invitation]:
 
 
 @transaction.atomic
-def invite(
-    *, actor: User, workspace: Workspace, role: str, make_link: MakeLink, email: str = "", username: str = ""
-) -> Invitation:
+def invite(*, actor: User, workspace: Workspace, role: str, make_link: MakeLink, email: str = "", username: str = "") -> Invitation:
     """Ask somebody in, for a week. The mail with the token goes out after the commit; a person invited by username gets one where an
     address is known, and finds the invitation in their list anyhow.
 

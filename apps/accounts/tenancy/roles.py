@@ -6,7 +6,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Count
 
-from apps.accounts.models import InWorkspaceQuerySet, Invitation, Role, User, Workspace
+from apps.accounts.models import Invitation, InWorkspaceQuerySet, Role, User, Workspace
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, permissions_of
 from apps.accounts.tenancy.rights import check_within_own
 from apps.accounts.tenancy.workspaces import lock_workspace

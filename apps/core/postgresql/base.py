@@ -47,7 +47,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def _close(self) -> Any:
         if self.connection is not None and self._is_fenced:
             self._take_down(leaves_transaction=True)
-        return super()._close()
+        return super()._close()  # type: ignore[misc]  # the stubs leave it out
 
     def _put_up(self, caller: Caller) -> None:
         with self.wrap_database_errors:

@@ -63,7 +63,10 @@ class InvitationView(APIView):
 
 class ResendView(APIView):
     @extend_schema(
-        operation_id="resend_invitation", tags=["workspaces"], request=None, responses={200: InvitationOutput, 409: ErrorSerializer, **ERRORS}
+        operation_id="resend_invitation",
+        tags=["workspaces"],
+        request=None,
+        responses={200: InvitationOutput, 409: ErrorSerializer, **ERRORS},
     )
     def post(self, request: Request, workspace_id: UUID, invitation_id: UUID) -> Response:
         """Send the mail again, with a new token for seven days; the one before counts no more."""
@@ -81,7 +84,9 @@ class OwnInvitationsView(APIView):
 
 
 class AcceptView(APIView):
-    @extend_schema(operation_id="accept_invitation", tags=["workspaces"], request=AcceptInput, responses={200: WorkspaceNameOutput, **REFUSED})
+    @extend_schema(
+        operation_id="accept_invitation", tags=["workspaces"], request=AcceptInput, responses={200: WorkspaceNameOutput, **REFUSED}
+    )
     def post(self, request: Request) -> Response:
         """Become a member, by the token of a mail or by an invitation that the caller's own list has. It counts once."""
         data = AcceptInput.read_body(request)

@@ -43,9 +43,7 @@ class RoleInput(InputSerializer):
 class RoleChangeInput(InputSerializer):
     name = serializers.CharField(max_length=64, required=False, default=None)
     description = serializers.CharField(max_length=1_000, required=False, default=None, allow_blank=True)
-    permissions = serializers.ListField(
-        child=serializers.ChoiceField(choices=PERMISSIONS), max_length=100, required=False, default=None
-    )
+    permissions = serializers.ListField(child=serializers.ChoiceField(choices=PERMISSIONS), max_length=100, required=False, default=None)
 
 
 class MemberChangeInput(InputSerializer):

@@ -76,9 +76,7 @@ class TeamMembersView(_TeamView):
 
 
 class TeamMemberView(_TeamView):
-    @extend_schema(
-        operation_id="add_team_member", tags=["workspaces"], request=None, responses={200: TeamMemberOutput, **ERRORS}
-    )
+    @extend_schema(operation_id="add_team_member", tags=["workspaces"], request=None, responses={200: TeamMemberOutput, **ERRORS})
     def put(self, request: Request, workspace_id: UUID, team_id: UUID, user_id: UUID) -> Response:
         """Put a member of the workspace into a team."""
         workspace = get_workspace(request.user, workspace_id, Permission.MEMBER_MANAGE)

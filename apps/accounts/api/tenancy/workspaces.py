@@ -89,9 +89,7 @@ class WorkspaceView(APIView):
 
 
 class LeaveView(APIView):
-    @extend_schema(
-        operation_id="leave_workspace", tags=["workspaces"], request=None, responses={204: None, 409: ErrorSerializer, **ERRORS}
-    )
+    @extend_schema(operation_id="leave_workspace", tags=["workspaces"], request=None, responses={204: None, 409: ErrorSerializer, **ERRORS})
     def post(self, request: Request, workspace_id: UUID) -> Response:
         """Stop being a member. The last owner cannot. What was shared with the caller in this workspace ends too."""
         workspace = workspaces.get_listed_workspace(request.user, workspace_id)
