@@ -19,6 +19,8 @@ class InputSerializer(serializers.Serializer[Any]):
 
     @property
     def fields(self) -> Any:
+        if self.partial:  # as the description of a PATCH makes it: its fields let everything be missing
+            return super().fields
         kind = type(self)
         if "_shared_fields" not in kind.__dict__:
             kind._shared_fields = super().fields
