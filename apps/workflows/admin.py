@@ -1,6 +1,7 @@
 """Workflows and versions in the admin."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,14 @@ from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.engine.changes import diff
 from apps.workflows import actions, queries
-from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.change_rows import MAX_ROWS, rows_of
+from apps.workflows.models import Draft, VersionRetention, Workflow, WorkflowVersion
 from apps.workflows.picture import picture_of
 
 MAY_PUBLISH = "workflows.change_workflow"
@@ -107,12 +111,48 @@ class WorkflowVersionAdmin(IdSearch, ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         version = self.get_row(request, object_id)
+        before = queries.find_version_before(version)
+        changes = list(islice(rows_of(diff(before.definition, version.definition)), MAX_ROWS + 1)) if before else []
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": version,
             "title": str(version),
             "picture": picture_of(version.definition),
+            "before": before,
+            "changes": changes[:MAX_ROWS],
+            "more_changes": len(changes) > MAX_ROWS,
             "documents": [("Definition", pretty_json(version.definition))],
         }
         return TemplateResponse(request, "admin/structforge/version.html", context)
+
+
+@admin.register(Draft)
+class DraftAdmin(ReadOnlyAdmin):
+    """That people work on something, not what."""
+
+    list_display = ("workflow", "user", "base_number", "updated_at")
+    list_filter = (("workspace", AutocompleteSelectFilter),)
+    list_filter_submit = True
+    list_select_related = ("workflow", "user", "base_version")
+    heavy_fields = ("definition", "base_version__definition", "base_version__start")
+    page_select_related = ("workflow", "user", "base_version")
+    fields = ("workspace", "workflow", "user", "base_version", "created_at", "updated_at")
+    search_fields = ("workflow__name", "user__username")
+    ordering = ("-updated_at", "-id")
+
+    @admin.display(description="began at")
+    def base_number(self, draft: Draft) -> str:
+        return f"v{draft.base_version.number}"
+
+
+@admin.register(VersionRetention)
+class VersionRetentionAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    list_display = ("workspace", "keep", "updated_at")
+    list_select_related = ("workspace",)
+    search_fields = ("workspace__name",)
+    autocomplete_fields = ("workspace",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VersionRetention]:
+        queryset: Any = super().get_queryset(request)
+        return queryset.visible_to(request.user)

@@ -3,11 +3,13 @@
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Q
 
 from apps.accounts.models import Team, User, Workspace
 from apps.accounts.permissions import Permission
+from apps.core.json_fields import JsonDecoder
 from apps.core.models import BaseModel
 from apps.workflows.levels import Level
 from apps.workflows.shares import shared_with
@@ -105,7 +107,7 @@ class WorkflowVersion(BaseModel):
     workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField(help_text="From 1 within the workflow.")
     label = models.CharField(max_length=64, blank=True, help_text="The author's own version text, such as 1.0.0.")
-    definition = models.JSONField()
+    definition = models.JSONField(decoder=JsonDecoder)
     content_hash = models.CharField(max_length=64, help_text="SHA-256 of the canonical definition.")
     start = models.JSONField(default=dict, help_text="What a start needs to know; see `compiled.start_plan`.")
     changelog = models.TextField(blank=True)
@@ -157,3 +159,87 @@ class Grant(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.workflow or self.folder} for {self.user or self.team} as {self.level}"
+
+
+class WorkflowNode(models.Model):
+    """One node of a version, derived from its definition when it is saved."""
+
+    pk = models.CompositePrimaryKey("version_id", "key")
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.CASCADE, related_name="nodes", db_index=False)
+    key = models.CharField(max_length=64)
+    type = models.CharField(max_length=128)
+    name = models.CharField(max_length=128, blank=True)
+
+    class Meta:
+        db_table = "workflow_node"
+        indexes = [models.Index(fields=["type", "version"], name="workflow_node_by_type")]
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class WorkflowEdge(models.Model):
+    """One edge of a version, derived from its definition when it is saved."""
+
+    pk = models.CompositePrimaryKey("version_id", "source", "port", "target")
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.CASCADE, related_name="edges", db_index=False)
+    source = models.CharField(max_length=64)
+    port = models.CharField(max_length=64)
+    target = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "workflow_edge"
+
+    def __str__(self) -> str:
+        return f"{self.source}.{self.port} -> {self.target}"
+
+
+class DraftQuerySet(models.QuerySet["Draft"]):
+    def visible_to(self, user: User) -> "DraftQuerySet":
+        """A person's own; operators of the installation see that others exist."""
+        return self if user.access.is_operator else self.filter(user=user)
+
+
+class Draft(BaseModel):
+    """What one person works on and has not saved. It starts nothing, and nobody else reads it."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="drafts", db_index=False)
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    base_version = models.ForeignKey(WorkflowVersion, on_delete=models.RESTRICT, related_name="+", help_text="Where the work began.")
+    definition = models.JSONField(decoder=JsonDecoder, help_text="May be no valid definition yet.")
+
+    objects = DraftQuerySet.as_manager()
+
+    class Meta:
+        db_table = "workflow_draft"
+        constraints = [models.UniqueConstraint(fields=["workflow", "user"], name="workflow_draft_one_per_person")]
+
+    def __str__(self) -> str:
+        return f"{self.workflow}: draft of {self.user}"
+
+
+class VersionRetentionQuerySet(models.QuerySet["VersionRetention"]):
+    def visible_to(self, user: User) -> "VersionRetentionQuerySet":
+        return self if user.access.is_operator else self.filter(workspace_id__in=list(user.access.permissions))
+
+
+class VersionRetention(BaseModel):
+    """How many versions of each workflow a workspace keeps; without a row, all."""
+
+    workspace = models.OneToOneField(Workspace, on_delete=models.CASCADE, related_name="version_retention")
+    keep = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text="The newest so many; published and used ones stay besides. Empty: all.",
+    )
+
+    objects = VersionRetentionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "version_retention"
+        constraints = [models.CheckConstraint(condition=Q(keep__gte=1), name="version_retention_keeps_one")]
+
+    def __str__(self) -> str:
+        return f"{self.workspace}: {self.keep or 'all'}"

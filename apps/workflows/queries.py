@@ -1,10 +1,11 @@
 """Reads of workflows, each for somebody: what `visible_to` hides does not exist."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
-from django.db.models import Max
+from django.db.models import Exists, F, Max, OuterRef, Q
 
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
@@ -44,6 +45,16 @@ def get_workflow(user: User, workflow_id: UUID, permission: Permission | None = 
     return workflow
 
 
+def get_workflows(user: User, workflow_ids: Sequence[UUID], permission: Permission) -> list[Workflow]:
+    """Several workflows, in the order of their ids, to do with each what `permission` names. Raises as `get_workflow` does."""
+    found = {workflow.pk: workflow for workflow in Workflow.objects.visible_to(user).filter(pk__in=workflow_ids)}
+    for workflow_id in workflow_ids:
+        if workflow_id not in found:
+            raise not_found(workflow_id)
+        require(user, found[workflow_id], permission)
+    return [found[workflow_id] for workflow_id in workflow_ids]
+
+
 def get_startable(user: User, workflow_id: UUID) -> Startable:
     """What a start of a workflow needs. Raises WorkflowNotFoundError, NotAllowedError."""
     # Shares are read only where the membership of its workspace does not allow it already.
@@ -61,14 +72,26 @@ def _version_to_start(version_id: UUID) -> WorkflowVersion:
 
 
 def list_versions(workflow: Workflow) -> WorkflowVersionQuerySet:
-    """Versions of a workflow that the caller has read before, without their definitions."""
-    return WorkflowVersion.objects.filter(workflow=workflow).defer("definition", "start")
+    """Versions of a workflow that the caller has read before, with their authors and without their definitions."""
+    return WorkflowVersion.objects.filter(workflow=workflow).select_related("created_by").defer("definition", "start")
 
 
 def get_version(user: User, workflow_id: UUID, number: int) -> WorkflowVersion:
     """One version, with its definition. Raises VersionNotFoundError, NotAllowedError."""
-    found = WorkflowVersion.objects.select_related("workflow").filter(workflow_id=workflow_id, number=number).first()
+    found = WorkflowVersion.objects.select_related("workflow", "created_by").filter(workflow_id=workflow_id, number=number).first()
     return _allowed(user, found, Permission.WORKFLOW_VIEW, f"There is no version {number} of a workflow {workflow_id} that you may see.")
+
+
+def find_version_before(version: WorkflowVersion) -> WorkflowVersion | None:
+    """The version that this one was saved after; None for the first."""
+    return WorkflowVersion.objects.filter(workflow_id=version.workflow_id, number__lt=version.number).order_by("-number").first()
+
+
+def using_node_type(workflows: WorkflowQuerySet, user: User, node_type: str) -> WorkflowQuerySet:
+    """Those of the workflows that use a node type in their newest or published version, as far as `user` may read it."""
+    later = WorkflowVersion.objects.filter(workflow=OuterRef("workflow"), number__gt=OuterRef("number"))
+    current = WorkflowVersion.objects.visible_to(user).filter(Q(pk=F("workflow__published_version")) | ~Exists(later))
+    return workflows.filter(pk__in=current.filter(nodes__type=node_type).values("workflow"))
 
 
 def get_startable_version(user: User, version_id: UUID) -> Startable:

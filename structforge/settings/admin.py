@@ -52,6 +52,8 @@ UNFOLD = {
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
+                    _link("Drafts", "edit_note", "workflows_draft", "workflows.view_draft"),
+                    _link("Versions kept", "auto_delete", "workflows_versionretention", "workflows.view_versionretention"),
                 ],
             },
             {

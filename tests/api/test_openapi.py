@@ -35,7 +35,14 @@ def test_no_request_makes_the_server_stumble_and_every_answer_is_as_described(la
         pytest.skip("no worker runs here, so it rightly answers 503")
     made = make_workflow(ada)
     started = ada.post_json("/executions", {"workflow": made["id"], "input": {"amount": 1}}, 202)
-    known = {"workflow_id": made["id"], "execution_id": started["id"], "key": "start", "number": 1, "name": "trigger.manual"}
+    known = {
+        "workspace_id": made["workspace"],
+        "workflow_id": made["id"],
+        "execution_id": started["id"],
+        "key": "start",
+        "number": 1,
+        "name": "trigger.manual",
+    }
 
     @settings(max_examples=EXAMPLES_EACH, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(OPERATIONS[label].as_strategy())

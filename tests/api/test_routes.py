@@ -10,6 +10,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.accounts.models import Membership, User
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
+from apps.workflows.drafts import keep_draft
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
 from tests.api.clients import ORDER, ApiClient, client_of, make_workflow
@@ -53,8 +54,14 @@ class Route:
     apart: bool = False
     body: Any = field(default=None, hash=False)
 
+    @property
+    def address(self) -> str:
+        """The path without its query."""
+        return self.path.partition("?")[0]
+
 
 START = {"input": {"amount": 1}}
+EXPORT = {"structforge": 1, "kind": "bundle", "workflows": []}
 ROUTES = [
     Route("get", "users/me", others=200),
     Route("get", "definition-schema", others=200),
@@ -72,6 +79,17 @@ ROUTES = [
     Route("get", "workflows/<uuid:workflow_id>/versions/<int:number>", needs=P.WORKFLOW_VIEW),
     Route("post", "workflows/<uuid:workflow_id>/versions/<int:number>/publish", needs=P.WORKFLOW_EDIT),
     Route("post", "workflows/<uuid:workflow_id>/unpublish", needs=P.WORKFLOW_EDIT),
+    Route("post", "workflows/<uuid:workflow_id>/versions/<int:number>/rollback", needs=P.WORKFLOW_EDIT),
+    Route("get", "workflows/<uuid:workflow_id>/compare?from=1&to=1", needs=P.WORKFLOW_VIEW),
+    Route("get", "workflows/<uuid:workflow_id>/draft", apart=True),
+    Route("put", "workflows/<uuid:workflow_id>/draft", needs=P.WORKFLOW_EDIT, body={"definition": ORDER}),
+    Route("delete", "workflows/<uuid:workflow_id>/draft", ok=204, apart=True),
+    Route("post", "workflows/<uuid:workflow_id>/draft/save", apart=True),
+    Route("get", "workflows/<uuid:workflow_id>/export", needs=P.WORKFLOW_VIEW),
+    Route("get", "workflows/export?ids=<uuid:workflow_id>", needs=P.WORKFLOW_VIEW),
+    Route("post", "workflows/import", others=200, body=EXPORT),
+    Route("get", "workspaces/<uuid:workspace_id>/version-retention", apart=True),
+    Route("put", "workspaces/<uuid:workspace_id>/version-retention", apart=True, body={"keep": 10}),
     Route("get", "executions", others=200),
     Route("post", "executions", ok=409, needs=P.WORKFLOW_RUN, body={"workflow": "<workflow_id>", **START}),
     Route("post", "executions", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", **START}),
@@ -104,7 +122,7 @@ ADDRESSES = {path for path in addresses(get_resolver().url_patterns) if not path
 
 
 def test_every_address_is_listed_here():
-    listed = PUBLIC | {f"api/v1/{route.path}" for route in ROUTES}
+    listed = PUBLIC | {f"api/v1/{route.address}" for route in ROUTES}
     assert listed == ADDRESSES
 
 
@@ -123,9 +141,9 @@ def methods_of(path: str) -> set[str]:
     return {method for method in ("get", "post", "put", "patch", "delete") if hasattr(view.view_class, method)}
 
 
-@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+@pytest.mark.parametrize("path", sorted({route.address for route in ROUTES}))
 def test_every_method_of_an_address_is_listed_here(path):
-    assert {route.method for route in ROUTES if route.path == path} == methods_of(f"api/v1/{path}")
+    assert {route.method for route in ROUTES if route.address == path} == methods_of(f"api/v1/{path}")
 
 
 SECRET_NAME = "the ledger of Ada"
@@ -137,7 +155,10 @@ def things(ada: ApiClient) -> dict[str, str]:
     made = make_workflow(ada, {**ORDER, "name": SECRET_NAME}, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
     drive(UUID(started["id"]))
+    workflow = Workflow.objects.get(pk=made["id"])
+    keep_draft(workflow=workflow, user=ada.user, definition=ORDER)
     return {
+        "<uuid:workspace_id>": str(workflow.workspace_id),
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:execution_id>": started["id"],
@@ -234,6 +255,7 @@ def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, 
 EXAMPLES = {
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
+    "<uuid:workspace_id>": "0" * 32,
     "<int:number>": "1",
     "<str:key>": "start",
     "<str:name>": "trigger.manual",

@@ -29,6 +29,13 @@ class WorkflowChangeInput(InputSerializer):
 class VersionInput(DefinitionInput):
     changelog = serializers.CharField(max_length=10_000, required=False, default="", allow_blank=True)
     publish = serializers.BooleanField(required=False, default=False)
+    base_number = serializers.IntegerField(
+        required=False,
+        default=None,
+        min_value=1,
+        max_value=2**31 - 1,
+        help_text="The version that the definition was made from; what others saved since is merged in. Missing: it is taken as it is.",
+    )
 
 
 class WorkflowOutput(serializers.ModelSerializer[Workflow]):
@@ -45,12 +52,18 @@ class WorkflowOutput(serializers.ModelSerializer[Workflow]):
         return workflow.published_version.number if workflow.published_version else None
 
 
+class AuthorOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    username = serializers.CharField()
+
+
 class VersionOutput(serializers.ModelSerializer[WorkflowVersion]):
     workflow = serializers.UUIDField(source="workflow_id")
+    author = AuthorOutput(source="created_by", allow_null=True, help_text="Who saved it; null where the account is gone.")
 
     class Meta:
         model = WorkflowVersion
-        fields = ["id", "workflow", "number", "label", "changelog", "content_hash", "published_at", "created_at"]
+        fields = ["id", "workflow", "number", "label", "changelog", "author", "content_hash", "published_at", "created_at"]
         read_only_fields = fields
 
 
@@ -71,11 +84,12 @@ class ProblemOutput(serializers.Serializer[Any]):
 
 
 class SavedVersionOutput(VersionOutput):
-    created = serializers.BooleanField(help_text="False when an older version has the same content; it is this one.")
+    created = serializers.BooleanField(help_text="False when the newest version has the same content; it is this one.")
+    merged = serializers.BooleanField(help_text="True when others saved meanwhile, and this version has their changes too.")
     warnings = ProblemOutput(many=True)
 
     class Meta(VersionOutput.Meta):
-        fields = [*VersionOutput.Meta.fields, "created", "warnings"]
+        fields = [*VersionOutput.Meta.fields, "created", "merged", "warnings"]
         read_only_fields = fields
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -18,7 +18,8 @@ from apps.engine.validation import validate
 from apps.nodes.registry import all_types
 from apps.workflows import actions, queries
 from apps.workflows.actions import Saved
-from apps.workflows.api.bodies import DefinitionView, read
+from apps.workflows.api.bodies import DefinitionView, read, saved_version
+from apps.workflows.api.changes import EditConflictOutput
 from apps.workflows.api.serializers import (
     DefinitionInput,
     SavedVersionOutput,
@@ -34,6 +35,8 @@ from apps.workflows.api.serializers import (
 
 ERRORS = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
 
+NODE_TYPE = OpenApiParameter("node_type", str, description="Those alone that use this node type in their newest or published version.")
+
 
 def _warnings(saved: Saved) -> list[dict[str, Any]]:
     return [problem.as_json() for problem in saved.warnings]
@@ -42,11 +45,14 @@ def _warnings(saved: Saved) -> list[dict[str, Any]]:
 class WorkflowsView(DefinitionView):
     pagination_class = NewestFirst
 
-    @extend_schema(operation_id="list_workflows", tags=["workflows"], responses=WorkflowOutput(many=True))
+    @extend_schema(operation_id="list_workflows", tags=["workflows"], parameters=[NODE_TYPE], responses=WorkflowOutput(many=True))
     def get(self, request: Request) -> Response:
         """The workflows that the caller may see, newest first."""
+        found = queries.list_workflows(request.user)
+        if node_type := request.query_params.get("node_type"):
+            found = queries.using_node_type(found, request.user, node_type)
         pages = self.pagination_class()
-        rows = pages.paginate_queryset(queries.list_workflows(request.user), request)
+        rows = pages.paginate_queryset(found, request)
         return pages.get_paginated_response(WorkflowOutput(rows, many=True).data)
 
     @extend_schema(
@@ -113,15 +119,17 @@ class VersionsView(DefinitionView):
         operation_id="save_version",
         tags=["workflows"],
         request={"application/json": VersionInput, "application/yaml": VersionInput},
-        responses={200: SavedVersionOutput, 201: SavedVersionOutput, **ERRORS},
+        responses={200: SavedVersionOutput, 201: SavedVersionOutput, **ERRORS, 409: EditConflictOutput},
     )
     def post(self, request: Request, workflow_id: UUID) -> Response:
-        """Save a definition as the next version: 201, or 200 with the version that has this content already."""
+        """Save a definition as the next version: 201, or 200 where the newest version has this content already.
+
+        With `base_number`, what others saved since that version is merged in, node by node; 409 `edit_conflict` where the changes
+        contradict each other.
+        """
         data = read(request, VersionInput)
         workflow = queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_EDIT)
-        saved = actions.save_version(workflow=workflow, created_by=request.user, **data)
-        body = {**VersionOutput(saved.version).data, "created": saved.created, "warnings": _warnings(saved)}
-        return Response(body, status=201 if saved.created else 200, headers={"Location": f"{request.path}/{saved.version.number}"})
+        return saved_version(actions.save_version(workflow=workflow, created_by=request.user, **data))
 
 
 class VersionView(APIView):
