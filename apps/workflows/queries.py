@@ -71,6 +71,21 @@ def get_version(user: User, workflow_id: UUID, number: int) -> WorkflowVersion:
     return _allowed(user, found, Permission.WORKFLOW_VIEW, f"There is no version {number} of a workflow {workflow_id} that you may see.")
 
 
+def get_template_source(workflow: Workflow, number: int | None) -> WorkflowVersion:
+    """The version to make a template of: this one, else the published one, else the newest. The caller has read the workflow before.
+
+    Raises VersionNotFoundError.
+    """
+    versions = workflow.versions.defer("start")
+    if number is None:
+        found = workflow.published_version or versions.order_by("-number").first()
+    else:
+        found = versions.filter(number=number).first()
+    if found is None:
+        raise VersionNotFoundError(f"Workflow '{workflow.name}' has no version {number or 'yet'}.")
+    return found
+
+
 def get_startable_version(user: User, version_id: UUID) -> Startable:
     """What a start of one version needs, published or not. Raises VersionNotFoundError, NotAllowedError."""
     found = WorkflowVersion.objects.select_related("workflow").defer("definition", "workflow__description").filter(pk=version_id).first()

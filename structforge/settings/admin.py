@@ -52,6 +52,8 @@ UNFOLD = {
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
+                    _link("Templates", "dashboard_customize", "templates_workflowtemplate", "templates.view_workflowtemplate"),
+                    _link("Node templates", "widgets", "templates_nodetemplate", "templates.view_nodetemplate"),
                 ],
             },
             {

@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "apps.realtime",
     "apps.nodes",
     "apps.workflows",
+    "apps.templates",
     "apps.executions",
     "apps.fleet",
 ]
@@ -220,6 +221,9 @@ SPECTACULAR_SETTINGS = {
         "ExecutionStatus": [status.value for status in ExecutionStatus],
         "NodeRunStatus": [status.value for status in NodeRunStatus],
         "HealthStatus": ["ok", "failing"],
+        "TemplateStatus": "apps.templates.models.Status",
+        "TemplateVisibility": "apps.templates.models.Visibility",
+        "TemplateCategory": "apps.templates.categories.Category",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
