@@ -46,12 +46,23 @@ class OriginFilter(admin.SimpleListFilter):
 @admin.register(WorkflowTemplate)
 class WorkflowTemplateAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
-    list_display = ("name", "origin", "category", "visibility", "shown_status", "node_count", "use_count", "rating", "created_by", "created_at")
+    list_display = (
+        "name",
+        "origin",
+        "category",
+        "visibility",
+        "shown_status",
+        "node_count",
+        "use_count",
+        "rating",
+        "created_by",
+        "created_at",
+    )
     list_filter = (OriginFilter, "category", "visibility", "status", ("workspace", AutocompleteSelectFilter))
     list_filter_submit = True
     list_select_related = ("workspace", "created_by")
     page_select_related = ("workspace", "created_by")
-    heavy_fields = ("definition", "sample_input", "sample_output", "translations")
+    heavy_fields = ("definition", "sample_input", "sample_output", "translations", "search_text")
     search_fields = ("search_text", "workspace__name")
     search_help_text = "Words in any language, workspace, or id"
     ordering = ("-use_count", "-id")
@@ -62,7 +73,9 @@ class WorkflowTemplateAdmin(IdSearch, ReadOnlyAdmin):
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, template: WorkflowTemplate) -> str:
-        return badge("active", "check_circle", "good") if template.status == Status.ACTIVE else badge("inactive", "do_not_disturb_on", "none")
+        return (
+            badge("active", "check_circle", "good") if template.status == Status.ACTIVE else badge("inactive", "do_not_disturb_on", "none")
+        )
 
     @admin.display(description="rating", ordering="rating_rank")
     def rating(self, template: WorkflowTemplate) -> str:

@@ -43,6 +43,6 @@ def _problems(type: str, config: Mapping[str, Any]) -> Iterator[Problem]:
     for problem in check_configs(definition, catalog, {}):
         yield Problem(problem.pointer.removeprefix(_BASE), problem.message, problem.found, problem.expected, problem.suggestion)
     if type in catalog:
-        _, faults = check_template(dict(config), Names(inputs=_AnyName()), verbatim=catalog[type].verbatim)
+        _, faults = check_template(dict(config), Names(_AnyName(), _AnyName()), verbatim=catalog[type].verbatim)
         for fault in faults:
             yield Problem(f"/config{fault.pointer}", f"The expression does not compile: {fault.message}", expected="an expression in CEL")

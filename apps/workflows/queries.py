@@ -77,10 +77,8 @@ def get_template_source(workflow: Workflow, number: int | None) -> WorkflowVersi
     Raises VersionNotFoundError.
     """
     versions = workflow.versions.defer("start")
-    if number is None:
-        found = workflow.published_version or versions.order_by("-number").first()
-    else:
-        found = versions.filter(number=number).first()
+    published = workflow.published_version if number is None else None
+    found = published or (versions.order_by("-number") if number is None else versions.filter(number=number)).first()
     if found is None:
         raise VersionNotFoundError(f"Workflow '{workflow.name}' has no version {number or 'yet'}.")
     return found

@@ -35,7 +35,10 @@ def test_no_request_makes_the_server_stumble_and_every_answer_is_as_described(la
         pytest.skip("no worker runs here, so it rightly answers 503")
     made = make_workflow(ada)
     started = ada.post_json("/executions", {"workflow": made["id"], "input": {"amount": 1}}, 202)
+    template = ada.post_json("/workflow-templates", {"workflow": made["id"]}, 201)
+    node_template = ada.post_json("/node-templates", {"name": "minute", "type": "control.delay", "config": {"seconds": 60}}, 201)
     known = {"workflow_id": made["id"], "execution_id": started["id"], "key": "start", "number": 1, "name": "trigger.manual"}
+    known |= {"template_id": template["id"], "node_template_id": node_template["id"]}
 
     @settings(max_examples=EXAMPLES_EACH, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(OPERATIONS[label].as_strategy())

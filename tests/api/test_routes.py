@@ -72,6 +72,23 @@ ROUTES = [
     Route("get", "workflows/<uuid:workflow_id>/versions/<int:number>", needs=P.WORKFLOW_VIEW),
     Route("post", "workflows/<uuid:workflow_id>/versions/<int:number>/publish", needs=P.WORKFLOW_EDIT),
     Route("post", "workflows/<uuid:workflow_id>/unpublish", needs=P.WORKFLOW_EDIT),
+    Route("get", "workflow-templates", others=200),
+    Route("post", "workflow-templates", ok=201, others=201, body={"definition": ORDER}),
+    Route("get", "workflow-templates/categories", others=200),
+    Route("get", "workflow-templates/<uuid:template_id>", apart=True),
+    Route("patch", "workflow-templates/<uuid:template_id>", apart=True, body={"description": "new"}),
+    Route("delete", "workflow-templates/<uuid:template_id>", ok=204, apart=True),
+    Route("get", "workflow-templates/<uuid:template_id>/picture.svg", apart=True),
+    Route("put", "workflow-templates/<uuid:template_id>/rating", apart=True, body={"stars": 5}),
+    Route("delete", "workflow-templates/<uuid:template_id>/rating", apart=True),
+    Route("get", "workflow-templates/<uuid:template_id>/shares", apart=True),
+    Route("put", "workflow-templates/<uuid:template_id>/shares", apart=True, body={"users": []}),
+    Route("post", "workflow-templates/<uuid:template_id>/use", ok=201, apart=True, body={"name": "made of it"}),
+    Route("get", "node-templates", others=200),
+    Route("post", "node-templates", ok=201, others=201, body={"name": "pause", "type": "control.delay", "config": {"seconds": 1}}),
+    Route("get", "node-templates/<uuid:node_template_id>", apart=True),
+    Route("patch", "node-templates/<uuid:node_template_id>", apart=True, body={"description": "new"}),
+    Route("delete", "node-templates/<uuid:node_template_id>", ok=204, apart=True),
     Route("get", "executions", others=200),
     Route("post", "executions", ok=409, needs=P.WORKFLOW_RUN, body={"workflow": "<workflow_id>", **START}),
     Route("post", "executions", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", **START}),
@@ -133,11 +150,14 @@ SECRET_NAME = "the ledger of Ada"
 
 @pytest.fixture
 def things(ada: ApiClient) -> dict[str, str]:
-    """What the placeholders in addresses stand for: a workflow of Ada's that has run, and is not published."""
+    """What the placeholders in addresses stand for: a workflow of Ada's that has run, and is not published; and templates of hers."""
     made = make_workflow(ada, {**ORDER, "name": SECRET_NAME}, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
     drive(UUID(started["id"]))
+    node_template = {"name": SECRET_NAME, "type": "control.delay", "config": {"seconds": 60}}
     return {
+        "<uuid:template_id>": ada.post_json("/workflow-templates", {"workflow": made["id"]}, 201)["id"],
+        "<uuid:node_template_id>": ada.post_json("/node-templates", node_template, 201)["id"],
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:execution_id>": started["id"],
@@ -232,6 +252,8 @@ def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, 
 
 
 EXAMPLES = {
+    "<uuid:template_id>": "0" * 32,
+    "<uuid:node_template_id>": "0" * 32,
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
     "<int:number>": "1",

@@ -1,7 +1,9 @@
 """The templates that come with StructForge: each runs as it is, and says what it is in both languages."""
 
+import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -121,3 +123,10 @@ def test_one_whose_file_is_gone_is_switched_off_and_comes_back_with_it(monkeypat
 
     call_command("migrate", verbosity=0)
     assert WorkflowTemplate.objects.get(slug="first-steps").status == Status.ACTIVE
+
+
+def test_the_page_on_templates_lists_them_all():
+    page = (Path(__file__).resolve().parents[2] / "docs" / "templates.md").read_text()
+
+    assert set(re.findall(r"^\| `([a-z-]+)` \| [A-Z]", page, re.MULTILINE)) == set(TEMPLATES)
+    assert all(f"| {template.name}<br>{template.translations[CHINESE].name} |" in page for template in TEMPLATES.values())

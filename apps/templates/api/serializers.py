@@ -26,13 +26,13 @@ class PictureInput(LanguageInput):
 
 
 class GalleryInput(LanguageInput):
-    category = serializers.ChoiceField(choices=Category, required=False, default=None)
+    category = serializers.ChoiceField(choices=Category.choices, required=False, default=None)
     tag = serializers.CharField(max_length=32, required=False, default=None)
     search = serializers.CharField(
         max_length=200, required=False, default="", allow_blank=True, help_text="Words that all occur, in any language."
     )
     sort = serializers.ChoiceField(choices=SORTS, required=False, default="popular")
-    status = serializers.ChoiceField(choices=Status, required=False, default=Status.ACTIVE.value)
+    status = serializers.ChoiceField(choices=Status.choices, required=False, default=Status.ACTIVE.value)
     workspace = serializers.UUIDField(required=False, default=None, help_text="Only templates of this workspace.")
 
 
@@ -43,10 +43,10 @@ def _tags() -> serializers.ListField:
 class TemplateChangeInput(InputSerializer):
     name = serializers.CharField(max_length=128, required=False)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
-    category = serializers.ChoiceField(choices=Category, required=False)
+    category = serializers.ChoiceField(choices=Category.choices, required=False)
     tags = _tags()
-    visibility = serializers.ChoiceField(choices=Visibility, required=False)
-    status = serializers.ChoiceField(choices=Status, required=False)
+    visibility = serializers.ChoiceField(choices=Visibility.choices, required=False)
+    status = serializers.ChoiceField(choices=Status.choices, required=False)
     sample_input = JsonObject(required=False, help_text="An input to try it with.")
     definition = AnyJson(required=False)
 
@@ -61,9 +61,9 @@ class TemplateInput(InputSerializer):
     )
     name = serializers.CharField(max_length=128, required=False, help_text="That of the workflow or definition where it is missing.")
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
-    category = serializers.ChoiceField(choices=Category, required=False)
+    category = serializers.ChoiceField(choices=Category.choices, required=False)
     tags = _tags()
-    visibility = serializers.ChoiceField(choices=Visibility, required=False)
+    visibility = serializers.ChoiceField(choices=Visibility.choices, required=False)
     sample_input = JsonObject(required=False, help_text="An input to try it with.")
     workspace = serializers.UUIDField(required=False, default=None, help_text="That of the workflow, else the caller's personal one.")
 
@@ -107,7 +107,7 @@ class RatingOutput(serializers.Serializer[Any]):
 
 
 class CategoryOutput(serializers.Serializer[Any]):
-    category = serializers.ChoiceField(choices=Category)
+    category = serializers.ChoiceField(choices=Category.choices)
     title = serializers.CharField(help_text="In the language of the caller.")
     count = serializers.IntegerField(help_text="Templates of it that the caller may see.")
 

@@ -34,7 +34,7 @@ from apps.templates.api.serializers import (
 from apps.templates.categories import TITLES
 from apps.templates.languages import language_of
 from apps.templates.models import WorkflowTemplate
-from apps.workflows.api.bodies import DefinitionView
+from apps.workflows.api.bodies import DefinitionView, read
 from apps.workflows.api.serializers import SavedWorkflowOutput, VersionOutput, WorkflowOutput
 from apps.workflows.picture import picture_of
 from apps.workflows.queries import get_template_source, get_workflow
@@ -98,7 +98,7 @@ class TemplatesView(DefinitionView):
     )
     def post(self, request: Request) -> Response:
         """Keep a definition, or a version of a workflow, as a template. Its nodes lose their credentials."""
-        data = TemplateInput.read_body(request)
+        data = read(request, TemplateInput)
         workspace_id, workflow_id, number = data.pop("workspace"), data.pop("workflow", None), data.pop("version", None)
         if workflow_id is not None:
             workflow = get_workflow(request.user, workflow_id, Permission.WORKFLOW_VIEW)
