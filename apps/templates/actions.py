@@ -1,6 +1,7 @@
 """What is done to templates: one function a verb."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,16 @@ from django.db.models import F, Model
 from apps.accounts.models import Membership, Team, User, Workspace
 from apps.engine.errors import ConflictError, InvalidError
 from apps.templates.categories import Category
-from apps.templates.content import check_content, measures_of, refuse_secrets, search_text_of, unbound, with_parameters
+from apps.templates.content import (
+    check_content,
+    measures_of,
+    refuse_secrets,
+    search_text_of,
+    strange_nodes,
+    unbound,
+    with_credentials,
+    with_parameters,
+)
 from apps.templates.models import NodeTemplate, Status, TemplateRating, TemplateShare, Visibility, WorkflowTemplate
 from apps.templates.nodes import check_node
 from apps.workflows.actions import Saved, create_workflow
@@ -103,21 +113,23 @@ def use_template(
     name: str | None = None,
     description: str | None = None,
     parameters: Mapping[str, Any] | None = None,
+    credentials: Mapping[str, Any] | None = None,
     publish: bool = False,
     created_by: User | None = None,
 ) -> Saved:
-    """Make a workflow of a template, in a language.
+    """Make a workflow of a template, in a language. Where the template is of another workspace, warnings name the nodes to look at.
 
     name         that of the template where it is None, with a number where the workspace has it already
     parameters   {variable of the definition: its first value}
-    Raises TemplateInactiveError, WorkflowNameTakenError, and InvalidDefinitionError for parameters that do not fit.
+    credentials  {node key: {slot: id}}; the template itself has none
+    Raises TemplateInactiveError, WorkflowNameTakenError, and InvalidDefinitionError for parameters and credentials that do not fit.
     """
     if template.status != Status.ACTIVE:
         raise TemplateInactiveError(f"Template '{template.name}' is switched off.")
     words = template.words(language)
     own_name = _free_name(workspace, words.name) if name is None else name
     own_description = words.description if description is None else description
-    document = with_parameters(template.definition_in(language), parameters or {})
+    document = with_credentials(with_parameters(template.definition_in(language), parameters or {}), credentials or {})
     saved = create_workflow(
         workspace=workspace,
         definition={**document, "name": own_name, "description": own_description},
@@ -128,7 +140,8 @@ def use_template(
     )
     # Last, so that the row of a popular template is locked for a moment only.
     WorkflowTemplate.objects.filter(pk=template.pk).update(use_count=F("use_count") + 1)
-    return saved
+    is_foreign = not template.is_system and template.workspace_id != workspace.id
+    return replace(saved, warnings=(*saved.warnings, *strange_nodes(document))) if is_foreign else saved
 
 
 @transaction.atomic

@@ -193,10 +193,13 @@ def test_parameters_are_the_first_values_of_variables(ada):
     assert variables == {"limit": {"type": "number", "default": 25}, "note": "mine"}
 
 
-@pytest.mark.parametrize("parameters", [{"limt": 1}, {"limit": "many"}])
-def test_parameters_that_do_not_fit_make_nothing(ada, parameters):
+@pytest.mark.parametrize(
+    "body",
+    [{"parameters": {"limt": 1}}, {"parameters": {"limit": "many"}}, {"credentials": {"stat": {}}}, {"credentials": {"start": {"a": 1}}}],
+)
+def test_parameters_and_credentials_that_do_not_fit_make_nothing(ada, body):
     template = keep(ada, definition=LIMITED)
-    refused = ada.post_json(f"/workflow-templates/{template['id']}/use", {"parameters": parameters}, 422)
+    refused = ada.post_json(f"/workflow-templates/{template['id']}/use", body, 422)
 
     assert refused["code"] == "invalid_definition"
     assert not Workflow.objects.exists()
@@ -220,6 +223,18 @@ def test_one_that_is_switched_off_is_not_listed_and_not_used(ada):
     assert "order" not in names(ada)
     assert names(ada, "&status=inactive") == ["order"]
     assert ada.post_json(f"/workflow-templates/{template['id']}/use", {}, 409)["code"] == "template_inactive"
+
+
+def test_whoever_uses_what_a_stranger_wrote_is_told_where_to_look(ada, bob):
+    safe = {"key": "start", "type": "trigger.manual"}
+    nodes = [safe, {"key": "get", "type": "http.request", "config": {"url": "https://example.com"}}]
+    code = {"key": "code", "type": "code.python", "config": {"code": "return 1"}}
+    edges = [{"source": "start", "target": "get"}, {"source": "start", "target": "code"}]
+    template = keep(ada, definition={"name": "x", "nodes": [*nodes, code], "edges": edges}, visibility="public")
+    path = f"/workflow-templates/{template['id']}/use"
+
+    assert [each["pointer"] for each in bob.post_json(path, {}, 201)["warnings"]] == ["/nodes/1", "/nodes/2"]
+    assert ada.post_json(path, {}, 201)["warnings"] == []
 
 
 # Templates of people

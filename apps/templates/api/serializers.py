@@ -83,6 +83,7 @@ class UseInput(InputSerializer):
     description = serializers.CharField(max_length=10_000, required=False, default=None, allow_blank=True)
     workspace = serializers.UUIDField(required=False, default=None, help_text="The caller's personal one where it is missing.")
     parameters = JsonObject(required=False, default=dict, help_text="{variable of the definition: its first value}")
+    credentials = JsonObject(required=False, default=dict, help_text="{node key: {slot: credential id}}; the template itself has none.")
     publish = serializers.BooleanField(required=False, default=False, help_text="Publish version 1 at once.")
 
 
