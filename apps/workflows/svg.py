@@ -23,6 +23,7 @@ _COLOURS = {
 # A stripe on each box says what kind of node it is; the word beneath its name says so too.
 _STRIPES = {"trigger": "#4f46e5", "control": "#0e7490", "data": "#15803d", "code": "#b45309", "http": "#be185d"}
 _OTHER_STRIPE = "#64748b"
+_PORT_LENGTH = 8  # what fits between two boxes
 _EMPTY_WIDTH, _EMPTY_HEIGHT = 320, 96
 
 
@@ -50,7 +51,7 @@ def _line(line: Line, theme: Theme) -> Iterator[str]:
     x, y = line.path.split()[-2:]
     yield f'<path d="M{float(x) - 7:g} {float(y) - 4:g}l7 4l-7 4z" fill="{quiet}"/>'
     if line.label:
-        yield _text(line.label_x, line.label_y + 4, line.label, quiet, size=11, anchor="middle")
+        yield _text(line.label_x, line.label_y + 4, _short(line.label), quiet, size=11, anchor="middle", halo=_COLOURS[theme][0])
 
 
 def _box(box: Box, theme: Theme) -> Iterator[str]:
@@ -62,9 +63,15 @@ def _box(box: Box, theme: Theme) -> Iterator[str]:
     yield _text(box.x + 18, box.y + 41, box.type, quiet, size=12)
 
 
-def _text(x: float, y: float, text: str, ink: str, *, size: int = 13, weight: int = 400, anchor: str = "start") -> str:
+def _text(x: float, y: float, text: str, ink: str, *, size: int = 13, weight: int = 400, anchor: str = "start", halo: str = "") -> str:
     look = f'font-size="{size}" font-weight="{weight}" text-anchor="{anchor}" fill="{ink}"'
+    if halo:
+        look += f' paint-order="stroke" stroke="{halo}" stroke-width="4"'
     return f'<text x="{x:g}" y="{y:g}" {look}>{escape(_clean(text))}</text>'
+
+
+def _short(port: str) -> str:
+    return port if len(port) <= _PORT_LENGTH else port[: _PORT_LENGTH - 1] + "…"
 
 
 def _clean(text: str) -> str:

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.accounts.models import Membership, Team, TeamMember, User, Workspace
+from apps.accounts.permissions import BUILT_IN_ROLES, Permission
 from apps.accounts.queries import personal_workspace
 from apps.templates.models import TemplateRating, WorkflowTemplate
 from apps.templates.system import id_of, system_templates
@@ -379,6 +380,39 @@ def test_a_template_of_a_workspace_is_for_its_members(ada, bob):
     assert (seen["workspace"], seen["may_manage"]) == (str(workspace_of(ada).id), False)
     assert viewer.patch_json(f"/workflow-templates/{template['id']}", {"name": "mine"}, 403)["code"] == "not_allowed"
     assert keep(viewer, 403, workspace=str(workspace_of(ada).id))["details"] == {"permission": "template.manage"}
+
+
+VERBS = [
+    ("get", "", None, 200),
+    ("get", "/picture.svg", None, 200),
+    ("put", "/rating", {"stars": 3}, 200),
+    ("delete", "/rating", None, 200),
+    ("post", "/use", {}, 201),
+    ("get", "/shares", None, 200),
+    ("put", "/shares", {}, 200),
+    ("patch", "", {"description": "new"}, 200),
+    ("delete", "", None, 204),
+]
+
+
+@pytest.mark.parametrize("role", BUILT_IN_ROLES)
+def test_each_role_may_use_what_its_workspace_keeps_and_change_it_by_right(ada, bob, role):
+    template = keep(ada, visibility="workspace")
+    member = join(bob, workspace_of(ada), role)
+    may_change = Permission.TEMPLATE_MANAGE in BUILT_IN_ROLES[role]
+
+    for method, rest, body, done in VERBS:
+        answer = getattr(member, method)(f"/api/v1/workflow-templates/{template['id']}{rest}", body, format="json")
+        is_change = rest == "/shares" or (rest == "" and method != "get")
+        assert answer.status_code == (done if may_change or not is_change else 403), (method, rest)
+
+
+@pytest.mark.parametrize("role", BUILT_IN_ROLES)
+def test_each_role_keeps_templates_by_right(ada, bob, role):
+    member = join(bob, workspace_of(ada), role)
+    may = Permission.TEMPLATE_MANAGE in BUILT_IN_ROLES[role]
+
+    keep(member, 201 if may else 403, workspace=str(workspace_of(ada).id))
 
 
 def test_a_public_template_tells_strangers_nothing_of_its_workspace(ada, bob):
