@@ -299,6 +299,16 @@ def test_what_cannot_be_a_template_is_refused(ada, body, status, code):
     assert WorkflowTemplate.objects.exclude(workspace=None).count() == 1
 
 
+def test_nothing_is_done_where_the_address_asks_for_what_is_not_known(ada):
+    template = keep(ada)
+    ada.post_json("/workflow-templates?visibility=public", {"definition": LIMITED}, 422)
+    ada.patch_json(f"/workflow-templates/{template['id']}?langage=zh", {"name": "new"}, 422)
+    ada.post_json(f"/workflow-templates/{template['id']}/use?publish=true", {}, 422)
+
+    assert names(ada, f"&workspace={template['workspace']}") == ["order"]
+    assert not Workflow.objects.exists()
+
+
 def test_a_template_changes_and_goes_while_its_workflows_stay(ada):
     template = keep(ada)
     path = f"/workflow-templates/{template['id']}"

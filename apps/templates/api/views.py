@@ -34,7 +34,7 @@ from apps.templates.api.serializers import (
 from apps.templates.categories import TITLES
 from apps.templates.languages import language_of
 from apps.templates.models import WorkflowTemplate
-from apps.workflows.api.bodies import DefinitionView, read
+from apps.workflows.api.bodies import DefinitionView
 from apps.workflows.api.serializers import SavedWorkflowOutput, VersionOutput, WorkflowOutput
 from apps.workflows.picture import picture_of
 from apps.workflows.queries import get_template_source, get_workflow
@@ -64,8 +64,12 @@ def _answer(request: Request, body: Any, language: str, **how: Any) -> Response:
     return response
 
 
-def _shown(request: Request, template_id: UUID, **how: Any) -> Response:
-    language = _language(request, LanguageInput.read_query(request)["lang"])
+def _asked_language(request: Request) -> str:
+    """To be read before anything is done, since it may be refused."""
+    return _language(request, LanguageInput.read_query(request)["lang"])
+
+
+def _shown(request: Request, template_id: UUID, language: str, **how: Any) -> Response:
     template = queries.get_template(request.user, template_id)
     body = TemplateDetailOutput(template, context={"language": language, "user": request.user}).data
     return _answer(request, body, language, **how)
@@ -93,12 +97,14 @@ class TemplatesView(DefinitionView):
     @extend_schema(
         operation_id="create_workflow_template",
         tags=TAGS,
+        parameters=[LanguageInput],
         request={"application/json": TemplateInput, "application/yaml": TemplateInput},
         responses={201: TemplateDetailOutput, **REFUSED},
     )
     def post(self, request: Request) -> Response:
         """Keep a definition, or a version of a workflow, as a template. Its nodes lose their credentials."""
-        data = read(request, TemplateInput)
+        language = _asked_language(request)
+        data = TemplateInput.read_body(request)
         workspace_id, workflow_id, number = data.pop("workspace"), data.pop("workflow", None), data.pop("version", None)
         if workflow_id is not None:
             workflow = get_workflow(request.user, workflow_id, Permission.WORKFLOW_VIEW)
@@ -107,7 +113,7 @@ class TemplatesView(DefinitionView):
             workspace_id = workspace_id or workflow.workspace_id
         workspace = get_workspace(request.user, workspace_id, Permission.TEMPLATE_MANAGE)
         template = actions.create_template(workspace=workspace, created_by=request.user, **data)
-        return _shown(request, template.id, status=201, headers={"Location": f"{request.path}/{template.id}"})
+        return _shown(request, template.id, language, status=201, headers={"Location": f"{request.path}/{template.id}"})
 
 
 class CategoriesView(APIView):
@@ -119,7 +125,7 @@ class CategoriesView(APIView):
     )
     def get(self, request: Request) -> Response:
         """The categories of the gallery, with how many templates the caller finds in each."""
-        language = _language(request, LanguageInput.read_query(request)["lang"])
+        language = _asked_language(request)
         counts = queries.count_by_category(request.user)
         body = [{"category": each, "title": TITLES[language][each], "count": count} for each, count in counts.items()]
         return _answer(request, body, language)
@@ -134,19 +140,21 @@ class TemplateView(DefinitionView):
     )
     def get(self, request: Request, template_id: UUID) -> Response:
         """One template with its definition and a sample to try it with."""
-        return _shown(request, template_id)
+        return _shown(request, template_id, _asked_language(request))
 
     @extend_schema(
         operation_id="update_workflow_template",
         tags=TAGS,
+        parameters=[LanguageInput],
         request={"application/json": TemplateChangeInput, "application/yaml": TemplateChangeInput},
         responses={200: TemplateDetailOutput, **REFUSED},
     )
     def patch(self, request: Request, template_id: UUID) -> Response:
         """Change a template; workflows that were made of it stay as they are."""
+        language = _asked_language(request)
         template = queries.get_managed_template(request.user, template_id)
         actions.update_template(template=template, **TemplateChangeInput.read_body(request))
-        return _shown(request, template_id)
+        return _shown(request, template_id, language)
 
     @extend_schema(operation_id="delete_workflow_template", tags=TAGS, responses={204: None, 403: ErrorSerializer, 404: ErrorSerializer})
     def delete(self, request: Request, template_id: UUID) -> Response:
@@ -165,7 +173,7 @@ class UseView(APIView):
     )
     def post(self, request: Request, template_id: UUID) -> Response:
         """Make a workflow of a template; the answer is that of `POST /workflows`. Name and nodes are in the language of the caller."""
-        language = _language(request, LanguageInput.read_query(request)["lang"])
+        language = _asked_language(request)
         data = UseInput.read_body(request)
         template = queries.get_template(request.user, template_id)
         workspace = get_workspace(request.user, data.pop("workspace"), Permission.WORKFLOW_CREATE)
@@ -234,6 +242,6 @@ class PictureView(APIView):
         """The graph of a template as SVG."""
         asked = PictureInput.read_query(request)
         template = queries.get_template(request.user, template_id)
-        definition = template.definition_in(_language(request, asked["lang"]))
-        svg = svg_of(picture_of(definition), title=template.words(_language(request, asked["lang"])).name, theme=asked["theme"])
+        language = _language(request, asked["lang"])
+        svg = svg_of(picture_of(template.definition_in(language)), title=template.words(language).name, theme=asked["theme"])
         return HttpResponse(svg, content_type="image/svg+xml; charset=utf-8", headers=PICTURE_HEADERS)
