@@ -17,6 +17,7 @@ from apps.engine.validation import validate
 from apps.nodes.registry import all_types
 from apps.workflows.compiled import compile_version, start_plan
 from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.sharing import let_own
 
 
 class WorkflowNameTakenError(ConflictError):
@@ -68,6 +69,7 @@ def create_workflow(
 ) -> Saved:
     """Make a workflow and its version 1. Name and description are the definition's own where they are None.
 
+    Who makes it owns it: where the role in the workspace does not allow sharing and deleting, a share does.
     Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
     """
     checked = _check(definition)
@@ -82,6 +84,8 @@ def create_workflow(
         version = _insert_version(workflow, checked, number=1, changelog="", created_by=created_by)
         if publish:
             _publish(workflow, version)
+        if created_by is not None:
+            let_own(workflow=workflow, user=created_by, granted_by=created_by)
     return Saved(version, created=True, warnings=checked.warnings)
 
 

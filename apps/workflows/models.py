@@ -4,27 +4,32 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, Q
+from django.db.models.functions import Lower, Now
 
 from apps.accounts.models import Team, User, Workspace
 from apps.accounts.permissions import Permission
 from apps.core.models import BaseModel
-from apps.workflows.levels import Level
+from apps.workflows.levels import LINK_LEVELS, Level
 from apps.workflows.shares import shared_with
 
 
 class FolderQuerySet(models.QuerySet["Folder"]):
     def visible_to(self, user: User) -> "FolderQuerySet":
-        """Folders of workspaces whose workflows `user` may see."""
+        """Folders of workspaces whose workflows `user` may see, and those that were shared, with all below them."""
         access = user.access
-        return self if access.is_operator else self.filter(workspace_id__in=access.workspaces_with(Permission.WORKFLOW_VIEW))
+        if access.is_operator:
+            return self
+        mine = Q(workspace_id__in=access.workspaces_with(Permission.WORKFLOW_VIEW))
+        shared = shared_with(user).folders
+        return self.filter(mine | Q(pk__in=list(shared)) if shared else mine)
 
 
 class Folder(BaseModel):
     """A place for workflows, in a tree within its workspace."""
 
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="folders")
-    parent = models.ForeignKey("self", on_delete=models.PROTECT, null=True, blank=True, related_name="children")
+    parent = models.ForeignKey("self", on_delete=models.RESTRICT, null=True, blank=True, related_name="children")
     name = models.CharField(max_length=128)
     ancestors = ArrayField(models.UUIDField(), default=list, help_text="Ids from the root to this folder, itself included.")
 
@@ -41,6 +46,30 @@ class Folder(BaseModel):
         return self.name
 
 
+class TagQuerySet(models.QuerySet["Tag"]):
+    def visible_to(self, user: User) -> "TagQuerySet":
+        """Tags of workspaces whose workflows `user` may see. Those of a shared workflow are shown with it, and only there."""
+        access = user.access
+        return self if access.is_operator else self.filter(workspace_id__in=access.workspaces_with(Permission.WORKFLOW_VIEW))
+
+
+class Tag(BaseModel):
+    """A word that people of a workspace put on workflows."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="tags")
+    name = models.CharField(max_length=64)
+    colour = models.CharField(max_length=7, default="#6366f1", help_text="#rrggbb")
+
+    objects = TagQuerySet.as_manager()
+
+    class Meta:
+        db_table = "tag"
+        constraints = [models.UniqueConstraint("workspace", Lower("name"), name="tag_name_unique_in_workspace")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class WorkflowQuerySet(models.QuerySet["Workflow"]):
     def visible_to(self, user: User) -> "WorkflowQuerySet":
         """Workflows that `user` may see or run: by membership, or because they were shared."""
@@ -48,7 +77,7 @@ class WorkflowQuerySet(models.QuerySet["Workflow"]):
             return self
         mine = Q(workspace_id__in=user.access.workspaces_with(Permission.WORKFLOW_VIEW))
         shared = shared_with(user)
-        return self.filter(mine | Q(pk__in=list(shared)) if shared else mine)
+        return self.filter(mine | shared.where(workflow="pk", folder="folder_id") if shared else mine)
 
 
 class Workflow(BaseModel):
@@ -58,6 +87,8 @@ class Workflow(BaseModel):
     name = models.CharField(max_length=128)
     description = models.TextField(blank=True)
     folder = models.ForeignKey(Folder, on_delete=models.SET_NULL, null=True, blank=True, related_name="workflows")
+    tags = models.ManyToManyField(Tag, related_name="workflows", blank=True, db_table="workflow_tag")
+    archived_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is put away: neither listed by default nor started.")
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
     published_version = models.ForeignKey(
         "WorkflowVersion",
@@ -76,6 +107,11 @@ class Workflow(BaseModel):
         indexes = [
             models.Index(fields=["workspace", "-created_at", "-id"], name="workflow_newest"),
             models.Index(fields=["-created_at", "-id"], name="workflow_newest_of_all"),
+            models.Index(fields=["workspace", "-updated_at", "-id"], name="workflow_changed"),
+            # For people of several workspaces, whose lists go through all of them in one order.
+            models.Index(fields=["-updated_at", "-id"], name="workflow_changed_of_all"),
+            models.Index(fields=["name", "id"], name="workflow_by_name_of_all"),
+            models.Index(fields=["workspace", "-created_at", "-id"], condition=Q(archived_at__isnull=False), name="workflow_archived"),
         ]
 
     def __str__(self) -> str:
@@ -94,8 +130,8 @@ class WorkflowVersionQuerySet(models.QuerySet["WorkflowVersion"]):
     def _where(self, user: User, permission: Permission) -> "WorkflowVersionQuerySet":
         if user.access.is_operator:
             return self
-        shared = [workflow for workflow, allowed in shared_with(user).items() if permission in allowed]
-        return self.filter(Q(workspace_id__in=user.access.workspaces_with(permission)) | Q(workflow_id__in=shared))
+        mine = Q(workspace_id__in=user.access.workspaces_with(permission))
+        return self.filter(mine | shared_with(user).where(workflow="workflow_id", folder="workflow__folder_id", permission=permission))
 
 
 class WorkflowVersion(BaseModel):
@@ -120,6 +156,41 @@ class WorkflowVersion(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.number}"
+
+
+class WorkflowText(models.Model):
+    """What a search looks through, kept by triggers of the tables that it comes from; see sql/search_v1.sql."""
+
+    workflow = models.OneToOneField(Workflow, on_delete=models.CASCADE, primary_key=True, related_name="searched")
+    text = models.TextField(
+        help_text="Name, description, names and types of the newest version's nodes: NFKC, in small letters, a line each."
+    )
+
+    class Meta:
+        db_table = "workflow_text"
+        indexes = [
+            # A list of what is pending is read by every search, so it is kept short.
+            GinIndex(fields=["text"], opclasses=["gin_trgm_ops"], name="workflow_text_trigrams", gin_pending_list_limit=512),
+            # Trigrams say nothing of one or two characters, which are whole words in Chinese.
+            GinIndex(Func(F("text"), function="workflow_grams_v1"), name="workflow_text_grams", gin_pending_list_limit=512),
+        ]
+
+    def __str__(self) -> str:
+        return self.text[:80]
+
+
+class Favourite(BaseModel):
+    """A workflow that somebody wants near at hand."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", db_index=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="favourites")
+
+    class Meta:
+        db_table = "workflow_favourite"
+        constraints = [models.UniqueConstraint(fields=["user", "workflow"], name="workflow_favourite_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} of {self.user}"
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
@@ -157,3 +228,46 @@ class Grant(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.workflow or self.folder} for {self.user or self.team} as {self.level}"
+
+
+class ShareLinkQuerySet(models.QuerySet["ShareLink"]):
+    def visible_to(self, user: User) -> "ShareLinkQuerySet":
+        """Links of workspaces in which `user` may share."""
+        access = user.access
+        return self if access.is_operator else self.filter(workspace_id__in=access.workspaces_with(Permission.WORKFLOW_MANAGE))
+
+    def live(self) -> "ShareLinkQuerySet":
+        """Neither revoked nor expired; by the database's clock."""
+        return self.filter(Q(expires_at__isnull=True) | Q(expires_at__gt=Now()), revoked_at__isnull=True)
+
+    def usable(self) -> "ShareLinkQuerySet":
+        """Live, and not used up."""
+        return self.live().filter(Q(max_uses__isnull=True) | Q(uses__lt=F("max_uses")))
+
+
+class ShareLink(BaseModel):
+    """An address that opens one workflow to whoever has it. The address itself is kept by nobody but those people."""
+
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+")
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="links")
+    level = models.CharField(max_length=8, choices=[(level.value, level.label) for level in LINK_LEVELS])
+    label = models.CharField(max_length=128, blank=True, help_text="Whom it is for, in the words of who made it.")
+    token_hash = models.CharField(max_length=64, unique=True, help_text="SHA-256 of the token, in hexadecimal.")
+    password = models.CharField(max_length=256, blank=True, help_text="As accounts keep theirs; empty: none is asked.")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    max_uses = models.PositiveIntegerField(null=True, blank=True)
+    uses = models.PositiveIntegerField(default=0)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    objects = ShareLinkQuerySet.as_manager()
+
+    class Meta:
+        db_table = "share_link"
+        constraints = [
+            models.CheckConstraint(condition=Q(max_uses__isnull=True) | Q(uses__lte=F("max_uses")), name="share_link_not_overused"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow} as {self.level}"

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from uuid import UUID
 
-from django.db.models import Max
-
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
 from apps.engine.errors import NotFoundError
 from apps.workflows.access import not_found, require
+from apps.workflows.listing import complete, described
 from apps.workflows.models import Workflow, WorkflowQuerySet, WorkflowVersion, WorkflowVersionQuerySet
 
 KEPT_VERSIONS = 1024
+_TO_START = ("id", "name", "workspace_id", "folder_id", "published_version_id", "archived_at")
 
 
 class VersionNotFoundError(NotFoundError):
@@ -28,26 +28,25 @@ class Startable:
 
 
 def list_workflows(user: User) -> WorkflowQuerySet:
-    """Workflows with `latest_number`, and their published version without its definition, which may be megabytes."""
-    found = Workflow.objects.visible_to(user).select_related("published_version")
-    return found.defer("published_version__definition", "published_version__start").annotate(latest_number=Max("versions__number"))
+    """Workflows as `listing.described` has them."""
+    return described(Workflow.objects.visible_to(user), user)
 
 
 def get_workflow(user: User, workflow_id: UUID, permission: Permission | None = None) -> Workflow:
-    """One workflow as `list_workflows` has it, to do with it what `permission` names.
+    """One workflow as `listing.complete` has it, to do with it what `permission` names.
 
     Raises WorkflowNotFoundError, and NotAllowedError where it may be seen only.
     """
     workflow = _workflow(list_workflows(user), workflow_id)
     if permission is not None:
         require(user, workflow, permission)
-    return workflow
+    return complete([workflow], user)[0]
 
 
 def get_startable(user: User, workflow_id: UUID) -> Startable:
     """What a start of a workflow needs. Raises WorkflowNotFoundError, NotAllowedError."""
     # Shares are read only where the membership of its workspace does not allow it already.
-    found = next(iter(Workflow.objects.only("id", "name", "workspace_id", "published_version_id").filter(pk=workflow_id)[:1]), None)
+    found = next(iter(Workflow.objects.only(*_TO_START).filter(pk=workflow_id)[:1]), None)
     if found is None:
         raise not_found(workflow_id)
     require(user, found, Permission.WORKFLOW_RUN)

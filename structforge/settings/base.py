@@ -172,6 +172,13 @@ PASSWORD_HASHERS = [
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ACCOUNT_RATE_LIMITS |= {  # of share links, per link and address; then per link, whoever tries
+    "link_password": "10/5m/key",
+    "link_password_all": "100/h/key",
+    "link_start": "30/m/key",
+    "link_start_all": "120/m/key",
+    "person_lookup": "30/10m/key",
+}
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
@@ -238,7 +245,14 @@ WHITENOISE_USE_FINDERS = True  # static files come straight from the packages; p
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "datefmt": "%H:%M:%S", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "apps.core.redaction.RedactingFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "datefmt": "%H:%M:%S",
+            "style": "{",
+        }
+    },
     "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["output"], "level": LOG_LEVEL},
     "loggers": {
