@@ -19,6 +19,9 @@ class InputSerializer(serializers.Serializer[Any]):
 
     @property
     def fields(self) -> Any:
+        if self.partial:
+            # The API's description makes these of bodies for PATCH. Fields ask whom they belong to whether they are required.
+            return super().fields
         kind = type(self)
         if "_shared_fields" not in kind.__dict__:
             kind._shared_fields = super().fields
