@@ -12,6 +12,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from structforge.wsgi import application
 from tests.api.clients import make_workflow
+from tests.api.people import make_folder, make_team, share, workspace_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,7 +36,19 @@ def test_no_request_makes_the_server_stumble_and_every_answer_is_as_described(la
         pytest.skip("no worker runs here, so it rightly answers 503")
     made = make_workflow(ada)
     started = ada.post_json("/executions", {"workflow": made["id"], "input": {"amount": 1}}, 202)
-    known = {"workflow_id": made["id"], "execution_id": started["id"], "key": "start", "number": 1, "name": "trigger.manual"}
+    link = ada.post_json(f"/workflows/{made['id']}/links", {"level": "executor"}, 201)
+    known = {
+        "workflow_id": made["id"],
+        "execution_id": started["id"],
+        "key": "start",
+        "number": 1,
+        "name": "trigger.manual",
+        "folder_id": make_folder(ada, "folder"),
+        "tag_id": ada.post_json("/tags", {"name": "tag"}, 201)["id"],
+        "share_id": share(ada, f"/workflows/{made['id']}", "viewer", team=make_team(workspace_of(ada), "team").name)["id"],
+        "link_id": link["id"],
+        "token": link["token"],
+    }
 
     @settings(max_examples=EXAMPLES_EACH, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(OPERATIONS[label].as_strategy())

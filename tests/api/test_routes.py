@@ -8,7 +8,9 @@ from uuid import UUID
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from apps.accounts.models import Workspace
 from tests.api.clients import ORDER, ApiClient, make_workflow
+from tests.api.people import join, make_folder, make_team, share, workspace_of
 from tests.workers.driving import drive
 
 pytestmark = pytest.mark.django_db
@@ -24,6 +26,10 @@ PUBLIC = {
     "api/v1/auth/login",
     "api/v1/auth/refresh",
     "api/v1/auth/logout",
+    "api/v1/shared/<str:token>",
+    "api/v1/shared/<str:token>/executions",
+    "api/v1/shared/<str:token>/executions/<uuid:execution_id>",
+    "api/v1/shared/<str:token>/executions/<uuid:execution_id>/output",
 }
 
 
@@ -61,6 +67,38 @@ ROUTES = [
     Route("get", "workflows/<uuid:workflow_id>/versions/<int:number>"),
     Route("post", "workflows/<uuid:workflow_id>/versions/<int:number>/publish"),
     Route("post", "workflows/<uuid:workflow_id>/unpublish"),
+    Route("get", "workflows/groups", others=422, ok=422),
+    Route("put", "workflows/<uuid:workflow_id>/tags", body={"tags": ["new"]}),
+    Route("put", "workflows/<uuid:workflow_id>/favourite", ok=204),
+    Route("delete", "workflows/<uuid:workflow_id>/favourite", ok=204),
+    Route("post", "workflows/<uuid:workflow_id>/archive"),
+    Route("post", "workflows/<uuid:workflow_id>/unarchive"),
+    Route("put", "workflows/<uuid:workflow_id>/owner", body={"user": "ada"}),
+    Route("post", "workflows/<uuid:workflow_id>/transfer", ok=409, body={"workspace": "<second_workspace_id>"}),
+    Route("get", "workflows/<uuid:workflow_id>/shares"),
+    Route("post", "workflows/<uuid:workflow_id>/shares", ok=201, body={"user": "ada", "level": "viewer"}),
+    Route("patch", "workflows/<uuid:workflow_id>/shares/<uuid:share_id>", body={"level": "editor"}),
+    Route("delete", "workflows/<uuid:workflow_id>/shares/<uuid:share_id>", ok=204),
+    Route("get", "workflows/<uuid:workflow_id>/links"),
+    Route("post", "workflows/<uuid:workflow_id>/links", ok=201, body={"level": "viewer"}),
+    Route("get", "workflows/<uuid:workflow_id>/links/<uuid:link_id>"),
+    Route("delete", "workflows/<uuid:workflow_id>/links/<uuid:link_id>", ok=204),
+    Route("get", "folders", others=200),
+    Route("post", "folders", ok=201, others=201, body={"name": "another"}),
+    Route("get", "folders/<uuid:folder_id>"),
+    Route("patch", "folders/<uuid:folder_id>", body={"name": "new"}),
+    Route("delete", "folders/<uuid:folder_id>", ok=204),
+    Route("get", "folders/<uuid:folder_id>/shares"),
+    Route("post", "folders/<uuid:folder_id>/shares", ok=201, body={"user": "ada", "level": "viewer"}),
+    Route("patch", "folders/<uuid:folder_id>/shares/<uuid:share_id>", ok=404, body={"level": "editor"}),
+    Route("delete", "folders/<uuid:folder_id>/shares/<uuid:share_id>", ok=404),
+    Route("get", "tags", others=200),
+    Route("post", "tags", ok=201, others=201, body={"name": "another"}),
+    Route("get", "tags/<uuid:tag_id>"),
+    Route("patch", "tags/<uuid:tag_id>", body={"name": "new"}),
+    Route("delete", "tags/<uuid:tag_id>", ok=204),
+    Route("post", "tags/<uuid:tag_id>/merge", body={"into": "<tag_id>"}),
+    Route("post", "shared/<str:token>/accept", others=200),
     Route("get", "executions", others=200),
     Route("post", "executions", ok=409, body={"workflow": "<workflow_id>", **START}),
     Route("post", "executions", ok=202, body={"version": "<version_id>", **START}),
@@ -123,7 +161,16 @@ def things(ada: ApiClient) -> dict[str, str]:
     made = make_workflow(ada, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
     drive(UUID(started["id"]))
+    second = Workspace.objects.create(name="second", owner=ada.user)
+    join(ada, second, "owner")
     return {
+        "<uuid:folder_id>": make_folder(ada, "folder"),
+        "<uuid:tag_id>": (tag := ada.post_json("/tags", {"name": "tag"}, 201)["id"]),
+        "<tag_id>": tag,
+        "<uuid:share_id>": share(ada, f"/workflows/{made['id']}", "viewer", team=make_team(workspace_of(ada), "team").name)["id"],
+        "<uuid:link_id>": (link := ada.post_json(f"/workflows/{made['id']}/links", {"level": "editor"}, 201))["id"],
+        "<str:token>": link["token"],
+        "<second_workspace_id>": str(second.pk),
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:execution_id>": started["id"],
@@ -158,6 +205,11 @@ def test_each_kind_of_caller_gets_the_right_answer(route, things, anonymous, ada
 EXAMPLES = {
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
+    "<uuid:folder_id>": "0" * 32,
+    "<uuid:tag_id>": "0" * 32,
+    "<uuid:share_id>": "0" * 32,
+    "<uuid:link_id>": "0" * 32,
+    "<str:token>": "token",
     "<int:number>": "1",
     "<str:key>": "start",
     "<str:name>": "trigger.manual",
