@@ -5,8 +5,9 @@ from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.filters import EmptyFieldListFilter
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
-from apps.workflows import actions, queries
+from apps.workflows import actions, admin_sharing, queries  # noqa: F401  # registers its pages
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.picture import picture_of
 
@@ -26,21 +27,31 @@ SHOWN_VERSIONS = 100
 @admin.register(Workflow)
 class WorkflowAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
-    list_display = ("name", "workspace", "published_number", "latest_number", "created_by", "created_at")
-    list_filter = (("workspace", AutocompleteSelectFilter),)
+    list_display = ("name", "workspace", "folder", "published_number", "latest_number", "is_archived", "created_by", "created_at")
+    list_filter = (
+        ("workspace", AutocompleteSelectFilter),
+        ("folder", AutocompleteSelectFilter),
+        ("tags", AutocompleteSelectFilter),
+        ("archived_at", EmptyFieldListFilter),
+    )
     list_filter_submit = True
-    list_select_related = ("workspace", "created_by", "published_version")
+    list_select_related = ("workspace", "folder", "created_by", "published_version")
     search_fields = ("name", "workspace__name")
     search_help_text = "Name, workspace, or id"
     ordering = ("-created_at", "-id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
-        found = super().get_queryset(request).annotate(latest_number=Max("versions__number"))
+        newest = WorkflowVersion.objects.filter(workflow=OuterRef("pk")).order_by("-number").values("number")[:1]
+        found = super().get_queryset(request).annotate(latest_number=Subquery(newest))
         return found.defer("published_version__definition", "published_version__start")
 
     @admin.display(description="published")
     def published_number(self, workflow: Workflow) -> str:
         return f"v{workflow.published_version.number}" if workflow.published_version else "–"
+
+    @admin.display(description="archived", boolean=True)
+    def is_archived(self, workflow: Workflow) -> bool:
+        return workflow.archived_at is not None
 
     @admin.display(description="newest")
     def latest_number(self, workflow: Workflow) -> str:

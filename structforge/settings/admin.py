@@ -52,6 +52,10 @@ UNFOLD = {
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
+                    _link("Folders", "folder", "workflows_folder", "workflows.view_folder"),
+                    _link("Tags", "sell", "workflows_tag", "workflows.view_tag"),
+                    _link("Shares", "group_add", "workflows_grant", "workflows.view_grant"),
+                    _link("Share links", "link", "workflows_sharelink", "workflows.view_sharelink"),
                 ],
             },
             {

@@ -14,6 +14,12 @@ from apps.accounts.queries import personal_workspace
 from apps.executions.actions import start_execution
 from apps.executions.models import Execution, NodeRun
 from apps.workflows.actions import create_workflow, save_version
+from apps.workflows.folders import create_folder
+from apps.workflows.levels import Level
+from apps.workflows.links import create_link
+from apps.workflows.models import Grant, ShareLink
+from apps.workflows.sharing import share
+from apps.workflows.tags import tag_workflow
 from tests.workers.driving import drive
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,6 +72,7 @@ def page(execution_id: UUID) -> str:
 
 def test_every_page_of_every_model_opens(browser, execution, version):
     drive(execution)
+    fill(version, execution)
     for model, model_admin in admin.site._registry.items():
         prefix = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         assert browser.get(reverse(f"{prefix}_changelist")).status_code == 200, model
@@ -77,8 +84,54 @@ def test_every_page_of_every_model_opens(browser, execution, version):
     assert browser.get("/admin/").status_code == 200
 
 
+def fill(version, execution):
+    """A row of everything that belongs to a workflow."""
+    workspace = version.workspace
+    folder = create_folder(workspace=workspace, name="folder")
+    tag_workflow(workflow=version.workflow, names=["tag"], tagged_by=workspace.owner)
+    share(thing=folder, level=Level.VIEWER, shared_by=workspace.owner, user=workspace.owner)
+    made = create_link(workflow=version.workflow, level=Level.EXECUTOR, created_by=workspace.owner, password="correct horse")
+    return folder, made
+
+
+def test_a_share_link_is_revoked_by_its_button_and_its_hash_is_not_shown(browser, version, execution):
+    _, made = fill(version, execution)
+    address = reverse("admin:workflows_sharelink_change", args=[made.link.pk])
+    shown = browser.get(address).content.decode()
+    assert made.token not in shown
+    assert made.link.token_hash not in shown
+    assert made.link.password not in shown
+    browser.post(reverse("admin:sharelink_revoke", args=[made.link.pk]))
+    assert ShareLink.objects.get().revoked_at is not None
+    assert "Revoke<" not in browser.get(address).content.decode()
+    browser.post(reverse("admin:grant_remove", args=[Grant.objects.get().pk]))
+    assert not Grant.objects.exists()
+
+
+def test_who_may_look_at_links_and_shares_may_not_take_them_back(staff, version, execution):
+    owner = User.objects.get(username="staff")
+    own = create_workflow(workspace=personal_workspace(owner), definition=BRANCHED, created_by=owner, publish=True).version
+    _, made = fill(own, execution)
+    owner.user_permissions.add(*Permission.objects.filter(codename__in=["view_sharelink", "view_grant"]))
+    assert "Revoke<" not in staff.get(reverse("admin:workflows_sharelink_change", args=[made.link.pk])).content.decode()
+    assert staff.post(reverse("admin:sharelink_revoke", args=[made.link.pk])).status_code == 403
+    assert staff.post(reverse("admin:grant_remove", args=[Grant.objects.get().pk])).status_code == 403
+    assert ShareLink.objects.get().revoked_at is None
+
+
 @pytest.mark.parametrize(
-    "name", ["executions_execution", "executions_noderun", "executions_executionevent", "workflows_workflow", "workflows_workflowversion"]
+    "name",
+    [
+        "executions_execution",
+        "executions_noderun",
+        "executions_executionevent",
+        "workflows_workflow",
+        "workflows_workflowversion",
+        "workflows_folder",
+        "workflows_tag",
+        "workflows_grant",
+        "workflows_sharelink",
+    ],
 )
 def test_a_list_takes_the_same_queries_for_few_rows_and_for_many(name, browser, version, operator, django_assert_max_num_queries):
     def make(number):
@@ -86,6 +139,10 @@ def test_a_list_takes_the_same_queries_for_few_rows_and_for_many(name, browser, 
             workspace=personal_workspace(operator), definition=BRANCHED, name=f"w{number}", created_by=operator, publish=True
         )
         drive(start_execution(workflow=another.version.workflow, input={"amount": number}).execution_id)
+        folder = create_folder(workspace=another.version.workspace, name=str(number))
+        tag_workflow(workflow=another.version.workflow, names=[f"tag {number}"], tagged_by=operator)
+        share(thing=folder, level=Level.VIEWER, shared_by=operator, user=operator)
+        create_link(workflow=another.version.workflow, level=Level.VIEWER, created_by=operator)
 
     make(0)
     url = reverse(f"admin:{name}_changelist")
