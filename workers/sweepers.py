@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,6 +20,8 @@ from kombu.exceptions import OperationalError
 from redis import Redis
 from redis.exceptions import RedisError
 
+from apps.accounts.sessions import PRUNE as PRUNE_SESSIONS
+from apps.core.cache import PRUNE as PRUNE_CACHE
 from apps.engine.outcomes import Failed, NodeError
 from apps.executions import protocol
 from apps.executions.announcements import announce_change, announce_hint
@@ -94,6 +96,7 @@ class Sweeper:
             self.stop_cancelling: 2.0,
             self.end_overdue: 1.0,
             self.check_invariants: 60.0,
+            self.prune_expired: 3600.0,
         }
 
     def observe_database(self) -> None:
@@ -193,6 +196,10 @@ class Sweeper:
             log.error("Execution %s: %s", row["execution_id"], row["fault"])
         return len(rows)
 
+    def prune_expired(self) -> int:
+        """Delete sessions and cached values that have expired."""
+        return sum(len(rows) for statement in (PRUNE_SESSIONS, PRUNE_CACHE) for rows in _batches(statement))
+
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
         send(ready_of(row) for row in rows)
 
@@ -217,6 +224,14 @@ class Sweeper:
                 log.warning("%s found no answer: %s", sweep.__name__, error)
             except Exception:
                 log.exception("%s failed; it is tried again.", sweep.__name__)
+
+
+def _batches(statement: str) -> Iterator[list[dict[str, Any]]]:
+    """What a statement returns that takes a `limit`, again and again until less than that comes."""
+    while rows := fetch(statement, {"limit": BATCH}):
+        yield rows
+        if len(rows) < BATCH:
+            return
 
 
 def _fail_as_lost(row: Mapping[str, Any], token: UUID) -> None:

@@ -9,6 +9,8 @@ import orjson
 from django.db import connection
 
 from apps.accounts.permissions import Permission, Permissions, permissions_of
+from apps.core import fence
+from apps.core.postgresql.caller import Caller
 
 if TYPE_CHECKING:
     from apps.accounts.models import User
@@ -48,17 +50,29 @@ class Access:
         """Workspaces whose membership allows it, in a stable order. Operators are told apart by `is_operator`."""
         return sorted(workspace for workspace, allowed in self.permissions.items() if permission in allowed)
 
+    def permissions_in(self, workspace_id: UUID) -> Permissions:
+        """All that is allowed in a workspace; empty in one of others."""
+        return frozenset(Permission) if self.is_operator else self.permissions.get(workspace_id, frozenset())
+
+    @property
+    def key_workspace_id(self) -> UUID | None:
+        """The workspace of the API key through which the person is seen; None where there is no key."""
+        return None if self.takes_grants else next(iter(self.permissions))
+
     def restricted_to(self, workspace_id: UUID, permissions: Permissions) -> "Access":
         """The same person seen through a key: one workspace, and of its rights no more than these. No grants reach through it."""
-        mine = frozenset(Permission) if self.is_operator else self.permissions.get(workspace_id, frozenset())
-        return Access(
-            self.user_id, is_operator=False, permissions={workspace_id: mine & permissions}, teams=frozenset(), takes_grants=False
-        )
+        mine = self.permissions_in(workspace_id) & permissions
+        return Access(self.user_id, is_operator=False, permissions={workspace_id: mine}, teams=frozenset(), takes_grants=False)
+
+    def as_caller(self) -> Caller | None:
+        """For whom PostgreSQL is to keep up the second fence; None: an operator, who reaches everything anyhow."""
+        return None if self.is_operator else Caller(self.user_id, self.key_workspace_id)
 
 
 def access_of(user: "User") -> Access:
     """Read the rights of a person; `user.access` keeps them."""
-    with connection.cursor() as cursor:
+    # Of anybody: whom a request names has rights beyond what the one who sends it may see.
+    with fence.lifted(), connection.cursor() as cursor:
         cursor.execute(_READ, [user.pk])
         row = cursor.fetchone()
     return access_from(user, *(row or (None, None)))

@@ -1,28 +1,24 @@
 """What is done to accounts: one function a verb."""
 
 from allauth.account.adapter import get_adapter
+from allauth.account.app_settings import EmailVerificationMethod
 from allauth.account.internal.flows.login import perform_password_login
 from allauth.account.models import Login
-from allauth.core import ratelimit
-from allauth.headless.constants import Client
-from allauth.headless.internal.authkit import authentication_context
-from allauth.headless.internal.decorators import mark_request_as_headless
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest
 
-from apps.accounts.models import User, Workspace
+from apps.accounts import limits
+from apps.accounts.flows import login_result, session_of
+from apps.accounts.models import LoginSession, User, Workspace
 from apps.accounts.tokens import Tokens, TokenStrategy
-from apps.core.errors import TooManyRequestsError, UnauthenticatedError
+from apps.core.errors import UnauthenticatedError
 
 
 class WrongCredentialsError(UnauthenticatedError):
     """The name or the password is wrong, or the account is not active: which one is not said."""
 
     code = "wrong_credentials"
-
-
-class TooManyAttemptsError(TooManyRequestsError):
-    code = "too_many_attempts"
 
 
 class RefreshRefusedError(UnauthenticatedError):
@@ -42,35 +38,44 @@ def create_personal_workspace(*, user: User) -> Workspace:
     return Workspace.objects.create_personal(owner=user)
 
 
+@transaction.atomic
+def deactivate_user(*, user: User) -> None:
+    """Let nobody come in as this person any more: sessions end now, and keys count no more."""
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    LoginSession.objects.filter(user=user).delete()
+
+
 def authenticate(request: HttpRequest, *, username: str, password: str) -> User:
     """The person of this name and password; nobody is logged in by it.
 
     Raises WrongCredentialsError, or TooManyAttemptsError after too many tries from one address or for one name.
     """
-    if not ratelimit.consume(request, action="login"):
-        raise TooManyAttemptsError("Too many logins from this address. Wait a minute.")
+    limits.consume(request, "login")
     try:
         user = get_adapter().authenticate(request, username=username, password=password)
     except ValidationError as error:  # allauth's way to say that its limit is reached
-        raise TooManyAttemptsError("Too many failed logins. Wait a few minutes.") from error
-    if not isinstance(user, User):
+        raise limits.too_many(request, "login_failed", key=limits.login_key(request, username)) from error
+    if not isinstance(user, User) or user.kind != User.Kind.PERSON:
         raise WrongCredentialsError("The username or the password is wrong.")
     return user
 
 
 def log_in(request: HttpRequest, *, username: str, password: str) -> Tokens:
-    """Open a session by allauth's own flow, and return its tokens. Raises as `authenticate` does."""
-    mark_request_as_headless(request, Client.APP)
-    with authentication_context(request):
+    """Open a session by allauth's own flow, and return its tokens.
+
+    Raises as `authenticate` does, and FurtherStepError when a second factor or a confirmed address is needed.
+    """
+    with session_of(request, None):
         user = authenticate(request, username=username, password=password)
-        perform_password_login(request, {"username": username}, Login(user=user))
-        if not request.user.is_authenticated:
-            raise WrongCredentialsError("This account needs a further step to log in, which this address does not offer.")
-        return TokenStrategy().open(request)
+        # Who has no address was made by an operator, and has nothing to confirm.
+        verification = None if user.email else EmailVerificationMethod.NONE
+        perform_password_login(request, {"username": username}, Login(user=user, email_verification=verification))
+        return login_result(request)
 
 
-def refresh(*, refresh_token: str) -> Tokens:
+def refresh(request: HttpRequest, *, refresh_token: str) -> Tokens:
     """Exchange a refresh token, once, for new tokens. One used twice ends the whole session. Raises RefreshRefusedError."""
+    limits.consume(request, "refresh")
     pair = TokenStrategy().refresh_token(refresh_token)
     if pair is None:
         raise RefreshRefusedError("This refresh token is not valid, has expired, or was used before. Log in again.")

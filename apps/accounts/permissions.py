@@ -26,6 +26,26 @@ class Permission(StrEnum):
     AUDIT_VIEW = "audit.view"
 
 
+DESCRIPTIONS: Mapping[Permission, str] = {
+    Permission.WORKFLOW_VIEW: "See workflows, their versions and definitions.",
+    Permission.WORKFLOW_CREATE: "Make workflows and folders.",
+    Permission.WORKFLOW_EDIT: "Change, publish and unpublish workflows.",
+    Permission.WORKFLOW_RUN: "Start workflows.",
+    Permission.WORKFLOW_MANAGE: "Share, move and delete workflows and folders.",
+    Permission.EXECUTION_VIEW: "See executions with their inputs and outputs.",
+    Permission.EXECUTION_OPERATE: "Pause, resume, cancel and decide about executions.",
+    Permission.CREDENTIAL_VIEW: "See which credentials there are; their secrets are shown to nobody.",
+    Permission.CREDENTIAL_USE: "Let workflows use credentials.",
+    Permission.CREDENTIAL_MANAGE: "Make, change, share and delete credentials.",
+    Permission.TEMPLATE_MANAGE: "Make, change and delete templates.",
+    Permission.MEMBER_VIEW: "See who is in the workspace, its roles and teams.",
+    Permission.MEMBER_MANAGE: "Invite and remove people, give roles, and make teams.",
+    Permission.ROLE_MANAGE: "Make, change and delete the workspace's own roles.",
+    Permission.WORKSPACE_MANAGE: "Change the name, description and settings of the workspace.",
+    Permission.WORKSPACE_DELETE: "Delete the workspace with all that is in it.",
+    Permission.AUDIT_VIEW: "Read who did what in the workspace.",
+}
+
 Permissions = frozenset[Permission]
 
 _VIEWER = frozenset({Permission.WORKFLOW_VIEW, Permission.EXECUTION_VIEW, Permission.MEMBER_VIEW})
@@ -48,7 +68,13 @@ BUILT_IN_ROLES: Mapping[str, Permissions] = {
     "operator": _OPERATOR,
     "viewer": _VIEWER,
 }
-
+ROLE_DESCRIPTIONS: Mapping[str, str] = {
+    OWNER: "Everything. There is always at least one.",
+    "admin": "Everything but to delete the workspace.",
+    "builder": "Make, change and run workflows, and use and keep credentials.",
+    "operator": "Run workflows and steer executions.",
+    "viewer": "Look at everything.",
+}
 
 _NAMES = frozenset(permission.value for permission in Permission)
 

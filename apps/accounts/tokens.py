@@ -5,6 +5,7 @@ is open. So a logout, a new password or a deactivation stops it with the next re
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,22 +15,25 @@ from allauth.account.internal.userkit import str_to_user_id
 from allauth.headless import app_settings
 from allauth.headless.tokens.strategies.jwt import JWTTokenStrategy
 from allauth.headless.tokens.strategies.jwt.internal import decode_token, session_key_from_sid
-from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.http import HttpRequest
 from django.utils.crypto import constant_time_compare
 
 from apps.accounts.access import ACCESS_COLUMNS, access_from
-from apps.accounts.models import User
+from apps.accounts.models import LoginSession, User
 
 PASSWORD_CLAIM = "pwd"  # noqa: S105  # the name of a claim
+# A key that signs for something else as well makes no tokens for us.
+FOR_US = {"iss": "structforge", "aud": "structforge-api"}
 
-_USER_COLUMNS = [field.attname for field in User._meta.concrete_fields]
+USER_COLUMNS = [field.attname for field in User._meta.concrete_fields]
+SELECT_USER = f"{', '.join(f'u.{column}' for column in USER_COLUMNS)}, {ACCESS_COLUMNS}"
+"""Columns beside a row `u` of accounts_user, from which `user_of` makes the person."""
 # One statement for what would be two queries and a decoded session; written out, since it is part of every request.
 _ACTIVE_USER = f"""
-    select {", ".join(f"u.{column}" for column in _USER_COLUMNS)}, {ACCESS_COLUMNS}
-      from accounts_user u join django_session s on s.session_key = %s and s.expire_date > now()
+    select {SELECT_USER}
+      from accounts_user u join login_session s on s.user_id = u.id and s.session_key = %s and s.expire_date > now()
      where u.id = %s and u.is_active
 """  # noqa: S608  # names of columns, from the model
 # Signatures and sessions of tokens that were checked before; times and the person are looked at every time.
@@ -50,11 +54,13 @@ class Tokens(NamedTuple):
 class Bearer:
     """Who an access token speaks for.
 
-    expires_at   Unix time
+    expires_at    Unix time
+    session_key   of the session that it belongs to; a secret
     """
 
     user: User
     expires_at: float
+    session_key: str
 
 
 class TokenStrategy(JWTTokenStrategy):
@@ -67,7 +73,7 @@ class TokenStrategy(JWTTokenStrategy):
         return Tokens(payload["access_token"], payload["refresh_token"])
 
     def get_claims(self, user: User) -> dict[str, Any]:
-        return {PASSWORD_CLAIM: _password_mark(user)}
+        return {**FOR_US, PASSWORD_CLAIM: _password_mark(user)}
 
     @transaction.atomic
     def refresh_token(self, refresh_token: str) -> tuple[str, str] | None:
@@ -84,7 +90,7 @@ class TokenStrategy(JWTTokenStrategy):
         """End the session of these tokens."""
         claims = [decode_token(token, use) for token, use in ((access_token, "access"), (refresh_token, "refresh")) if token]
         keys = [session_key_from_sid(each["sid"]) for each in claims if each]
-        Session.objects.filter(session_key__in=[key for key in keys if key]).delete()
+        LoginSession.objects.filter(session_key__in=[key for key in keys if key]).delete()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +113,17 @@ def find_bearer(token: str) -> Bearer | None:
         row = cursor.fetchone()
     if row is None:
         return None
-    user = User.from_db(connection.alias, _USER_COLUMNS, row[: len(_USER_COLUMNS)])
-    user.access = access_from(user, *row[len(_USER_COLUMNS) :])
-    return Bearer(user, claims.expires_at) if constant_time_compare(_password_mark(user), claims.password_mark) else None
+    user = user_of(row)
+    return (
+        Bearer(user, claims.expires_at, claims.session_key) if constant_time_compare(_password_mark(user), claims.password_mark) else None
+    )
+
+
+def user_of(row: Sequence[Any]) -> User:
+    """The person, with rights, whom a row that begins with SELECT_USER tells of."""
+    user = User.from_db(connection.alias, USER_COLUMNS, row[: len(USER_COLUMNS)])
+    user.access = access_from(user, *row[len(USER_COLUMNS) : len(USER_COLUMNS) + 2])
+    return user
 
 
 @lru_cache(_READ_TOKENS)
@@ -117,7 +131,7 @@ def _read(token: str) -> _Claims | None:
     """Check the signature and open the claims; None where something is wrong with them."""
     claims = decode_token(token, "access")
     session_key = claims and session_key_from_sid(claims["sid"])
-    if not claims or not session_key:
+    if not claims or not session_key or any(claims.get(name) != value for name, value in FOR_US.items()):
         return None
     try:
         return _Claims(session_key, str_to_user_id(claims["sub"]), str(claims.get(PASSWORD_CLAIM)), float(claims["exp"]))
@@ -130,7 +144,7 @@ def _password_mark(user: User) -> str:
     return user.get_session_auth_hash()[:16]
 
 
-def _lock_session(claims: dict[str, Any] | None) -> Session | None:
+def _lock_session(claims: dict[str, Any] | None) -> LoginSession | None:
     """Lock the session, so that of two requests with one refresh token only the first finds it unused."""
     key = claims and session_key_from_sid(claims["sid"])
-    return Session.objects.select_for_update().filter(session_key=key).first() if key else None
+    return LoginSession.objects.select_for_update().filter(session_key=key).first() if key else None

@@ -14,3 +14,17 @@ class BaseModel(models.Model):
 
     class Meta:
         abstract = True
+
+
+class CacheEntry(models.Model):
+    """One value of `apps.core.cache`, which reads and writes them by statements of its own."""
+
+    key = models.TextField(primary_key=True)
+    value = models.TextField(help_text="JSON.")
+    expires_at = models.DateTimeField(null=True, db_index=True, help_text="Empty: never.")
+
+    class Meta:
+        db_table = "cache_entry"
+
+    def __str__(self) -> str:
+        return self.key

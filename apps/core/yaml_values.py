@@ -1,8 +1,8 @@
 """YAML as another way to write JSON: YAML 1.2's plain values, without tags and aliases.
 
-The value is built from the parser's events, not by a YAML constructor: nothing can be made that JSON cannot say, nothing recurses, and
-`no`, `2026-11-21` or `1_000` stay the texts that they look like. Aliases are refused as a whole, since a few lines of them can stand for
-billions of values.
+A value that is read is built from the parser's events, not by a YAML constructor: nothing can be made that JSON cannot say, nothing
+recurses, and `no`, `2026-11-21` or `1_000` stay the texts that they look like. Aliases are refused as a whole, since a few lines of them
+can stand for billions of values.
 """
 
 import re
@@ -19,6 +19,8 @@ _WORDS: dict[str, Any] = {"": None, "~": None, "null": None, "true": True, "fals
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _MAX_DIGITS = 25
+_PLAIN = re.compile(r"[^\W\d_](?:[\w ./()+-]*[\w./()+-])?")
+_ONE_LINE = 1_000_000
 
 
 class InvalidYamlError(InvalidJsonError):
@@ -39,6 +41,41 @@ def load_yaml(raw: bytes) -> Any:
         raise _syntax_error(error) from error
     check_json(value)
     return value
+
+
+def dump_yaml(value: Any) -> bytes:
+    """Write a JSON value as one YAML document, which `load_yaml` reads back as the same value."""
+    text: bytes = yaml.dump(value, Dumper=_Dumper, encoding="utf-8", allow_unicode=True, sort_keys=False, width=_ONE_LINE)
+    return text
+
+
+class _Dumper(yaml.CSafeDumper):
+    """Puts every text in quotes that some reader of YAML could take for something else; texts of several lines stand as they are."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _write_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = None if _is_plain(text) else "|" if _is_block(text) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _write_text)
+
+
+def _is_plain(text: str) -> bool:
+    return _PLAIN.fullmatch(text) is not None and text.lower() not in _WORDS
+
+
+def _is_block(text: str) -> bool:
+    lines = text.removesuffix("\n").split("\n")
+    return (
+        len(lines) > 1
+        and bool(lines[0])
+        and not lines[0].startswith(" ")
+        and all(each.isprintable() and each == each.rstrip() for each in lines)
+    )
 
 
 class _Builder:

@@ -19,6 +19,7 @@ from apps.executions.announcements import announce_change
 from apps.executions.protocol import Ready
 from apps.executions.settling import settle_held
 from apps.workflows.compiled import StartPlan
+from apps.workflows.favourites import check_not_archived
 from apps.workflows.models import Workflow, WorkflowVersion
 
 MAX_STARTS = 1000
@@ -88,7 +89,7 @@ def start_execution(
     """Start a version of a workflow, the published one unless `version` names another.
 
     Inside `transaction.atomic()` the execution is made or undone with the caller's transaction; workers hear of it after the commit.
-    Raises WorkflowNotPublishedError, InvalidInputError.
+    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError.
     """
     start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
     return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[
@@ -108,6 +109,7 @@ def start_executions(
     """Start up to 1,000 executions of one version in one statement: all or none. As `start_execution` otherwise."""
     if len(starts) > MAX_STARTS:
         raise TooManyStartsError(f"Found {len(starts)} starts; at most {MAX_STARTS} are taken at once.", found=len(starts))
+    check_not_archived(workflow)
     version = version or workflow.published_version
     if version is None:
         raise WorkflowNotPublishedError(f"Workflow '{workflow.name}' has no published version: publish one, or start a version by its id.")
@@ -154,7 +156,7 @@ def _insert(
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            "select * from start_v1(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)",
+            "select * from start_v2(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)",
             [
                 version.workspace_id,
                 version.workflow_id,

@@ -4,3 +4,9 @@ from django.apps import AppConfig
 class ExecutionsConfig(AppConfig):
     name = "apps.executions"
     label = "executions"
+
+    def ready(self) -> None:
+        from apps.accounts.tenancy import hooks  # noqa: PLC0415  # models are there only now
+        from apps.executions.models import Execution  # noqa: PLC0415
+
+        hooks.count_as_content("executions", lambda workspace_id: Execution.objects.filter(workspace_id=workspace_id).count())

@@ -8,7 +8,7 @@ from apps.accounts.models import User, Workspace
 from apps.accounts.permissions import Permission
 from apps.core.ids import uuid7
 from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN, ExecutionStatus, NodeRunStatus
-from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.models import ShareLink, Workflow, WorkflowVersion
 from apps.workflows.shares import shared_with
 
 ENDED_EXECUTION = sorted(status.value for status in SETTLED_EXECUTION)
@@ -28,10 +28,9 @@ def _readable(user: User, *, execution: str = "") -> Q:
     shared = shared_with(user)
     if not shared:
         return mine
-    viewed = [workflow for workflow, allowed in shared.items() if Permission.EXECUTION_VIEW in allowed]
-    run = [workflow for workflow in shared if workflow not in viewed]
-    of_viewed = Q(**{f"{execution}workflow_id__in": viewed})
-    own_of_run = Q(**{f"{execution}workflow_id__in": run, f"{execution}started_by": user})
+    workflow, folder = f"{execution}workflow_id", f"{execution}workflow__folder_id"
+    of_viewed = shared.where(workflow=workflow, folder=folder, permission=Permission.EXECUTION_VIEW)
+    own_of_run = shared.where(workflow=workflow, folder=folder) & Q(**{f"{execution}started_by": user})
     return mine | of_viewed | own_of_run
 
 
@@ -55,7 +54,7 @@ class Execution(models.Model):
     open_nodes = models.IntegerField(help_text="Node runs that have not settled.")
     event_seq = models.BigIntegerField(default=0, help_text="Number of the newest event.")
     priority = models.CharField(max_length=8, choices=Priority.choices, default=Priority.NORMAL)
-    trigger = models.CharField(max_length=32, help_text="What started it: manual, api, sql, shell.")
+    trigger = models.CharField(max_length=32, help_text="What started it: manual, api, sql, shell, link.")
     business_key = models.CharField(max_length=255, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     input = models.JSONField(default=dict)
@@ -232,6 +231,19 @@ class ExecutionEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.kind}"
+
+
+class LinkStart(models.Model):
+    """Which share link started an execution: it alone may ask for the result."""
+
+    execution = models.OneToOneField(Execution, on_delete=models.CASCADE, primary_key=True, related_name="link_start")
+    link = models.ForeignKey(ShareLink, on_delete=models.CASCADE, related_name="starts")
+
+    class Meta:
+        db_table = "link_start"
+
+    def __str__(self) -> str:
+        return f"{self.execution_id} by a link"
 
 
 class EngineState(models.Model):

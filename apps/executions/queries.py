@@ -81,7 +81,7 @@ def check_visible(user: User, execution_id: UUID) -> None:
 def check_operable(user: User, execution_id: UUID) -> None:
     """Raise ExecutionNotFoundError unless `user` may see it, NotAllowedError unless they may steer it; what they started they may."""
     found = Execution.objects.visible_to(user).select_related("workflow").filter(pk=execution_id)
-    execution = found.only("started_by_id", "workflow__name", "workflow__workspace_id").first()
+    execution = found.only("started_by_id", "workflow__name", "workflow__workspace_id", "workflow__folder_id").first()
     if execution is None:
         raise _not_found(execution_id)
     if execution.started_by_id != user.pk:

@@ -12,6 +12,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from apps.accounts.models import User
+from apps.core import fence
 from apps.realtime.follow import AsyncInbox, afollow
 from apps.realtime.identity import WhoNow, brought_by, by_token
 from apps.realtime.limits import RateLimit
@@ -174,12 +175,18 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _read(self, read: Callable[[User], T | None]) -> T:
         assert self._user is not None
-        if (found := await _in_thread(read, self._user)) is None:
+        if (found := await _in_thread(_behind_fence, read, self._user)) is None:
             raise RefusedError(Close.NOT_FOUND, "not_found", "There is nothing here, or nothing that you may see.")
         return found
 
     async def _send(self, message: Mapping[str, Any]) -> None:
         await self.send(text_data=orjson.dumps(message).decode())
+
+
+def _behind_fence(read: Callable[[User], T], user: User) -> T:
+    """What `read` finds where PostgreSQL itself shows only what the person may reach."""
+    with fence.around(user.access.as_caller()):
+        return read(user)
 
 
 async def _in_thread(function: Callable[..., T], *arguments: Any) -> T:

@@ -6,10 +6,11 @@ from typing import Any
 from channels.auth import AuthMiddlewareStack
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.contrib.auth import get_user
-from django.contrib.sessions.backends.db import SessionStore
 from django.http import HttpRequest
 
+from apps.accounts.api_keys import PREFIX, find_key
 from apps.accounts.models import User
+from apps.accounts.sessions import SessionStore
 from apps.accounts.tokens import find_bearer
 
 # Says who the person is now; None once the token has expired or was withdrawn, or the person may not log in any more.
@@ -18,7 +19,7 @@ WhoNow = Callable[[], User | None]
 
 def by_token(token: str) -> WhoNow:
     def who() -> User | None:
-        bearer = find_bearer(token)
+        bearer = find_key(token) if token.startswith(PREFIX) else find_bearer(token)
         return bearer.user if bearer else None
 
     return who

@@ -27,7 +27,7 @@ def permissions_on(user: User, workflow: Workflow) -> Permissions:
     if access.is_operator:
         return frozenset(Permission)
     own = access.permissions.get(workflow.workspace_id, _NOTHING)
-    return own if Permission.WORKFLOW_MANAGE in own else own | shared_with(user).get(workflow.pk, _NOTHING)
+    return own if Permission.WORKFLOW_MANAGE in own else own | shared_with(user).on(workflow.pk, workflow.folder_id)
 
 
 def allows(user: User, workflow: Workflow, permission: Permission) -> bool:

@@ -3,20 +3,25 @@
 import hashlib
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-import orjson
 from django.db import IntegrityError, transaction
-from django.db.models import Max, ProtectedError
+from django.db.models import ProtectedError
 from django.db.models.functions import Now
 
 from apps.accounts.models import User, Workspace
+from apps.engine.changes import canonical_json
 from apps.engine.definition import Definition
 from apps.engine.errors import ConflictError, InvalidError
-from apps.engine.problems import Problem
+from apps.engine.problems import InvalidDefinitionError, Problem
 from apps.engine.validation import validate
 from apps.nodes.registry import all_types
 from apps.workflows.compiled import compile_version, start_plan
+from apps.workflows.merging import EditConflictError, merge_into
 from apps.workflows.models import Workflow, WorkflowVersion
+from apps.workflows.parts import record_parts
+from apps.workflows.retention import prune_versions
+from apps.workflows.sharing import let_own
 
 
 class WorkflowNameTakenError(ConflictError):
@@ -37,13 +42,15 @@ class EmptyNameError(InvalidError):
 class Saved:
     """A stored definition.
 
-    created    False when an older version had the same content; that one is returned then
+    created    False when the newest version has the same content; that one is returned then
     warnings   what may be meant otherwise
+    merged     others saved since the definition was begun, and the version has their changes too
     """
 
     version: WorkflowVersion
     created: bool
     warnings: tuple[Problem, ...]
+    merged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +70,13 @@ def create_workflow(
     definition: object,
     name: str | None = None,
     description: str | None = None,
+    changelog: str = "",
     created_by: User | None = None,
     publish: bool = False,
 ) -> Saved:
     """Make a workflow and its version 1. Name and description are the definition's own where they are None.
 
+    Who makes it owns it: where the role in the workspace does not allow sharing and deleting, a share does.
     Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
     """
     checked = _check(definition)
@@ -79,37 +88,65 @@ def create_workflow(
             created_by=created_by,
         )
         _save_named(workflow, force_insert=True)
-        version = _insert_version(workflow, checked, number=1, changelog="", created_by=created_by)
+        version = _insert_version(workflow, checked, number=1, changelog=changelog, created_by=created_by)
         if publish:
             _publish(workflow, version)
+        if created_by is not None:
+            let_own(workflow=workflow, user=created_by, granted_by=created_by)
     return Saved(version, created=True, warnings=checked.warnings)
 
 
 def save_version(
-    *, workflow: Workflow, definition: object, changelog: str = "", created_by: User | None = None, publish: bool = False
+    *,
+    workflow: Workflow,
+    definition: object,
+    changelog: str = "",
+    created_by: User | None = None,
+    publish: bool = False,
+    base_number: int | None = None,
 ) -> Saved:
-    """Store a definition as the workflow's next version. Content that a version has already makes no second one.
+    """Store a definition as the workflow's next version. The content of the newest version makes no second one; that of an older does.
 
-    Raises InvalidDefinitionError; nothing is stored then.
+    base_number   the version that the definition was made from: where it is not the newest, what others changed since is merged in.
+                  None: the definition is taken as it is
+    Raises InvalidDefinitionError, EditConflictError, UnknownBaseError, BaseGoneError; nothing is stored then.
     """
     checked = _check(definition)
     with transaction.atomic():
-        workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
-        version = workflow.versions.filter(content_hash=checked.content_hash).first()
-        created = version is None
-        if version is None:
-            newest = workflow.versions.aggregate(newest=Max("number"))["newest"] or 0
-            version = _insert_version(workflow, checked, number=newest + 1, changelog=changelog, created_by=created_by)
+        workflow = _lock(workflow.pk)
+        newest = workflow.versions.select_related("created_by").defer("definition", "start").latest("number")
+        base_number = newest.number if base_number is None else base_number
+        if is_merged := base_number != newest.number:
+            checked = _merge(newest, checked, base_number)
+        version, created = newest, newest.content_hash != checked.content_hash
+        if created:
+            version = _insert_version(workflow, checked, number=newest.number + 1, changelog=changelog, created_by=created_by)
         if publish:
             _publish(workflow, version)
+        prune_versions(workflow)
     version.workflow = workflow
-    return Saved(version, created, checked.warnings)
+    return Saved(version, created, checked.warnings, is_merged)
+
+
+def roll_back(*, version: WorkflowVersion, changelog: str = "", created_by: User | None = None, publish: bool = False) -> Saved:
+    """Make the content of an older version the newest again, as a version of its own.
+
+    changelog   empty: "Roll back to" and the number
+    Raises InvalidDefinitionError where it is not valid any more.
+    """
+    return save_version(
+        workflow=version.workflow,
+        definition=version.definition,
+        changelog=changelog or f"Roll back to {version.number}",
+        created_by=created_by,
+        publish=publish,
+    )
 
 
 @transaction.atomic
 def publish_version(*, version: WorkflowVersion) -> Workflow:
     """Make this the version that starts by workflow run; executions under way keep theirs."""
-    workflow = Workflow.objects.select_for_update().get(pk=version.workflow_id)
+    workflow = _lock(version.workflow_id)
     _publish(workflow, version)
     return workflow
 
@@ -148,13 +185,26 @@ def _check(document: object) -> _Checked:
         document=document,  # type: ignore[arg-type]  # validated
         definition=validated.definition,
         warnings=validated.warnings,
-        content_hash=hashlib.sha256(orjson.dumps(document, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+        content_hash=hashlib.sha256(canonical_json(document)).hexdigest(),
         start=dict(start_plan(compile_version(validated.definition))),
     )
 
 
+def _lock(workflow_id: UUID) -> Workflow:
+    """The workflow, for one save at a time. Its executions start meanwhile: their rows refer to it, which the weaker lock allows."""
+    return Workflow.objects.select_for_update(no_key=True).get(pk=workflow_id)
+
+
+def _merge(newest: WorkflowVersion, mine: _Checked, base_number: int) -> _Checked:
+    merged = merge_into(newest, mine.document, base_number=base_number)
+    try:
+        return _check(merged.document)
+    except InvalidDefinitionError as error:
+        raise EditConflictError(base=base_number, theirs=newest.number, merged=merged, errors=error.details["errors"]) from error
+
+
 def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, changelog: str, created_by: User | None) -> WorkflowVersion:
-    return WorkflowVersion.objects.create(
+    version = WorkflowVersion.objects.create(
         workspace_id=workflow.workspace_id,
         workflow=workflow,
         number=number,
@@ -165,6 +215,8 @@ def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, chang
         changelog=changelog,
         created_by=created_by,
     )
+    record_parts(version)
+    return version
 
 
 def _publish(workflow: Workflow, version: WorkflowVersion) -> None:

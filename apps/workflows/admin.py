@@ -1,22 +1,27 @@
 """Workflows and versions in the admin."""
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from django.contrib import admin
+from django.contrib.admin.filters import EmptyFieldListFilter
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST
+from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
-from apps.workflows import actions, queries
-from apps.workflows.models import Workflow, WorkflowVersion
+from apps.engine.changes import diff
+from apps.workflows import actions, admin_sharing, queries  # noqa: F401  # registers its pages
+from apps.workflows.change_rows import MAX_ROWS, rows_of
+from apps.workflows.models import Draft, VersionRetention, Workflow, WorkflowVersion
 from apps.workflows.picture import picture_of
 
 MAY_PUBLISH = "workflows.change_workflow"
@@ -26,21 +31,31 @@ SHOWN_VERSIONS = 100
 @admin.register(Workflow)
 class WorkflowAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
-    list_display = ("name", "workspace", "published_number", "latest_number", "created_by", "created_at")
-    list_filter = (("workspace", AutocompleteSelectFilter),)
+    list_display = ("name", "workspace", "folder", "published_number", "latest_number", "is_archived", "created_by", "created_at")
+    list_filter = (
+        ("workspace", AutocompleteSelectFilter),
+        ("folder", AutocompleteSelectFilter),
+        ("tags", AutocompleteSelectFilter),
+        ("archived_at", EmptyFieldListFilter),
+    )
     list_filter_submit = True
-    list_select_related = ("workspace", "created_by", "published_version")
+    list_select_related = ("workspace", "folder", "created_by", "published_version")
     search_fields = ("name", "workspace__name")
     search_help_text = "Name, workspace, or id"
     ordering = ("-created_at", "-id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
-        found = super().get_queryset(request).annotate(latest_number=Max("versions__number"))
+        newest = WorkflowVersion.objects.filter(workflow=OuterRef("pk")).order_by("-number").values("number")[:1]
+        found = super().get_queryset(request).annotate(latest_number=Subquery(newest))
         return found.defer("published_version__definition", "published_version__start")
 
     @admin.display(description="published")
     def published_number(self, workflow: Workflow) -> str:
         return f"v{workflow.published_version.number}" if workflow.published_version else "–"
+
+    @admin.display(description="archived", boolean=True)
+    def is_archived(self, workflow: Workflow) -> bool:
+        return workflow.archived_at is not None
 
     @admin.display(description="newest")
     def latest_number(self, workflow: Workflow) -> str:
@@ -107,12 +122,48 @@ class WorkflowVersionAdmin(IdSearch, ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         version = self.get_row(request, object_id)
+        before = queries.find_version_before(version)
+        changes = list(islice(rows_of(diff(before.definition, version.definition)), MAX_ROWS + 1)) if before else []
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": version,
             "title": str(version),
             "picture": picture_of(version.definition),
+            "before": before,
+            "changes": changes[:MAX_ROWS],
+            "more_changes": len(changes) > MAX_ROWS,
             "documents": [("Definition", pretty_json(version.definition))],
         }
         return TemplateResponse(request, "admin/structforge/version.html", context)
+
+
+@admin.register(Draft)
+class DraftAdmin(ReadOnlyAdmin):
+    """That people work on something, not what."""
+
+    list_display = ("workflow", "user", "base_number", "updated_at")
+    list_filter = (("workspace", AutocompleteSelectFilter),)
+    list_filter_submit = True
+    list_select_related = ("workflow", "user", "base_version")
+    heavy_fields = ("definition", "base_version__definition", "base_version__start")
+    page_select_related = ("workflow", "user", "base_version")
+    fields = ("workspace", "workflow", "user", "base_version", "created_at", "updated_at")
+    search_fields = ("workflow__name", "user__username")
+    ordering = ("-updated_at", "-id")
+
+    @admin.display(description="began at")
+    def base_number(self, draft: Draft) -> str:
+        return f"v{draft.base_version.number}"
+
+
+@admin.register(VersionRetention)
+class VersionRetentionAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    list_display = ("workspace", "keep", "updated_at")
+    list_select_related = ("workspace",)
+    search_fields = ("workspace__name",)
+    autocomplete_fields = ("workspace",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[VersionRetention]:
+        queryset: Any = super().get_queryset(request)
+        return queryset.visible_to(request.user)

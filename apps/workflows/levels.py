@@ -26,3 +26,7 @@ PERMISSIONS: Mapping[str, Permissions] = {
     Level.EXECUTOR: frozenset({Permission.WORKFLOW_RUN}),
     Level.VIEWER: _VIEWER,
 }
+
+# An owner can lock everybody else out: that is given to people by name, never by an address that may travel.
+LINK_LEVELS = (Level.VIEWER, Level.EXECUTOR, Level.EDITOR)
+LINK_CHOICES = [(level.value, level.label) for level in LINK_LEVELS]

@@ -1,9 +1,11 @@
 """A definition as a picture, coloured by what its nodes have come to where it has run."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
+from unicodedata import east_asian_width
 
 from apps.workflows.layout import Layout, Place, lay_out
 
@@ -11,7 +13,7 @@ MAX_NODES = 400  # a larger graph is no picture any more
 BOX_WIDTH, BOX_HEIGHT = 172, 54
 COLUMN_WIDTH, ROW_HEIGHT = 228, 80
 MARGIN = 12
-LABEL_LENGTH = 18
+LABEL_LENGTH = 18  # in Latin letters; a Chinese one is as wide as two
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,8 @@ def _box(node: Mapping[str, Any], layout: Layout, look: Look, url: str) -> Box:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
+    ends = list(accumulate(2 if east_asian_width(letter) in "WF" else 1 for letter in text))
+    return text if not ends or ends[-1] <= LABEL_LENGTH else text[: bisect_left(ends, LABEL_LENGTH)] + "…"
 
 
 def _line(edge: Mapping[str, Any], route: Sequence[Place], layout: Layout, taken: Mapping[str, str | None]) -> Line:

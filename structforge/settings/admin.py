@@ -52,6 +52,14 @@ UNFOLD = {
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
+                    _link("Drafts", "edit_note", "workflows_draft", "workflows.view_draft"),
+                    _link("Versions kept", "auto_delete", "workflows_versionretention", "workflows.view_versionretention"),
+                    _link("Templates", "dashboard_customize", "templates_workflowtemplate", "templates.view_workflowtemplate"),
+                    _link("Node templates", "widgets", "templates_nodetemplate", "templates.view_nodetemplate"),
+                    _link("Folders", "folder", "workflows_folder", "workflows.view_folder"),
+                    _link("Tags", "sell", "workflows_tag", "workflows.view_tag"),
+                    _link("Shares", "group_add", "workflows_grant", "workflows.view_grant"),
+                    _link("Share links", "link", "workflows_sharelink", "workflows.view_sharelink"),
                 ],
             },
             {
@@ -60,6 +68,7 @@ UNFOLD = {
                 "items": [
                     _link("Accounts", "person", "accounts_user", "accounts.view_user"),
                     _link("Groups", "group", "auth_group", "auth.view_group"),
+                    _link("API keys", "key", "accounts_apikey", "accounts.view_apikey"),
                     _link("Workspaces", "workspaces", "accounts_workspace", "accounts.view_workspace"),
                 ],
             },

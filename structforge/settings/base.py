@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 import environ
 
+from apps.accounts.permissions import Permission
 from apps.engine.statuses import ExecutionStatus, NodeRunStatus
 from structforge.settings.admin import UNFOLD  # noqa: F401  # a setting
 
@@ -42,10 +43,13 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "allauth.headless",
+    "allauth.mfa",
+    "allauth.socialaccount",
     "apps.accounts",
     "apps.realtime",
     "apps.nodes",
     "apps.workflows",
+    "apps.templates",
     "apps.executions",
     "apps.fleet",
 ]
@@ -60,6 +64,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "apps.core.fence.FenceMiddleware",
 ]
 
 ROOT_URLCONF = "structforge.urls"
@@ -87,6 +92,7 @@ TEMPLATES = [
 
 # Data. PostgreSQL is the truth; everything in Redis may vanish at any moment.
 DATABASES = {"default": env.db_url("DATABASE_URL", default="postgresql://structforge@127.0.0.1:5432/structforge")}
+DATABASES["default"]["ENGINE"] = "apps.core.postgresql"  # Django's, with the second fence
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # under ASGI each request may run on a fresh thread: kept connections would leak
 DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "min_size": 0,
@@ -94,7 +100,7 @@ DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {
     "timeout": 5,
 }
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379")
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": f"{REDIS_URL.rstrip('/')}/2"}}
+CACHES = {"default": {"BACKEND": "apps.core.cache.PostgresCache"}}  # allauth counts logins in it, and may not lose count with Redis
 
 # Live messages. The pub/sub layer, since the default one drops every socket that is idle for 5 s: its blocking reads run into the time-out
 # of redis-py.
@@ -169,10 +175,63 @@ PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
+REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", default=False)  # whether strangers may make accounts
+ACCOUNT_ADAPTER = "apps.accounts.adapters.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
-ACCOUNT_EMAIL_VERIFICATION = "none"
-ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", default="optional", choices=("mandatory", "optional", "none"))
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # of a changed password, address, or second factor
+ACCOUNT_CHANGE_EMAIL = True  # a new address takes the place of the old one once it is confirmed
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/5m/key",
+    "refresh": "120/m/ip",
+    "signup": "10/m/ip",
+    "reset_password": "10/m/ip,3/m/key",
+    "reset_password_from_key": "20/m/ip",
+    "email_key": "20/m/ip",
+    "change_password": "5/m/key",
+    "manage_email": "5/m/key",
+    # of share links, per link and address; then per link, whoever tries
+    "link_password": "10/5m/key",
+    "link_password_all": "100/h/key",
+    "link_start": "30/m/key",
+    "link_start_all": "120/m/key",
+    "person_lookup": "30/10m/key",
+}
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+MFA_ADAPTER = "apps.accounts.adapters.MfaAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_RECOVERY_CODE_DIGITS = 10
+MFA_TOTP_ISSUER = "StructForge"
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # a machine without mail has second factors too; where addresses matter, nobody logs in with another's
+
+# Logging in by an OpenID Connect provider, off without OIDC_ISSUER. The operator names it, so discovery may go to any address.
+OIDC_ISSUER = env.str("OIDC_ISSUER", default="")
+OIDC_NAME = env.str("OIDC_NAME", default="Single sign-on")
+OIDC_SIGNUP = env.bool("OIDC_SIGNUP", default=True)  # whether those whom it knows, and we do not, get an account
+OIDC_TRUSTS_EMAIL = env.bool("OIDC_TRUSTS_EMAIL", default=False)  # whether an address that it confirmed opens the account with that address
+SOCIALACCOUNT_ADAPTER = "apps.accounts.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_EMAIL_REQUIRED = False
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"  # whom it lets in is known there
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = OIDC_TRUSTS_EMAIL
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = OIDC_TRUSTS_EMAIL
+SOCIALACCOUNT_PROVIDERS = {}
+if OIDC_ISSUER:
+    INSTALLED_APPS.append("allauth.socialaccount.providers.openid_connect")
+    OIDC_APP = {
+        "provider_id": "oidc",
+        "name": OIDC_NAME,
+        "client_id": env.str("OIDC_CLIENT_ID"),
+        "secret": env.str("OIDC_CLIENT_SECRET"),
+        "settings": {"server_url": OIDC_ISSUER},
+    }
+    SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"OAUTH_PKCE_ENABLED": True, "APPS": [OIDC_APP]}}
+
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
 HEADLESS_TOKEN_STRATEGY = "apps.accounts.tokens.TokenStrategy"  # noqa: S105  # the name of a class
@@ -181,9 +240,35 @@ HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_SECRET", default="")  # SECRET_KEY where
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = env.int("ACCESS_TOKEN_SECONDS", default=600)
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = env.int("REFRESH_TOKEN_SECONDS", default=14 * 24 * 3600)
 HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
+
+
+def frontend_urls(public_url: str) -> dict[str, str]:
+    """Pages of the front end that mails and redirects name. Without a public URL they are on the host that was asked."""
+    pages = {
+        "account_confirm_email": "/verify-email?key={key}",
+        "account_reset_password": "/reset-password",
+        "account_reset_password_from_key": "/reset-password?key={key}",
+        "account_signup": "/register",
+        "socialaccount_login_error": "/login",
+    }
+    return {name: f"{public_url.rstrip('/')}{path}" for name, path in pages.items()}
+
+
+HEADLESS_FRONTEND_URLS = frontend_urls(env.str("PUBLIC_URL", default=""))
+SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# Mail. Without EMAIL_URL each mail becomes a file, so that a machine of one's own needs no mail server.
+_MAIL = env.email_url_config(env.str("EMAIL_URL", default="") or f"filemail:///{STATE_DIR / 'mail'}")
+EMAIL_BACKEND = _MAIL["EMAIL_BACKEND"]
+EMAIL_FILE_PATH = _MAIL["EMAIL_FILE_PATH"] or None
+EMAIL_HOST, EMAIL_PORT = _MAIL["EMAIL_HOST"] or "localhost", _MAIL["EMAIL_PORT"] or 25
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["EMAIL_HOST_USER"] or "", _MAIL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_TLS", False), _MAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="") or "StructForge <structforge@localhost>"
 
 # API. Whatever a view does not say is refused.
 HTTP_THREADS = env.int("HTTP_THREADS", default=128)  # requests under way at a time in one web process
@@ -192,6 +277,7 @@ MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=5_000_000)
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "apps.accounts.api.authentication.TokenAuthentication",
+        "apps.accounts.api.authentication.ApiKeyAuthentication",
         "apps.accounts.api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -200,6 +286,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "apps.core.api.pagination.NewestFirst",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "apps.core.api.errors.answer",
+    "URL_FORMAT_OVERRIDE": None,  # `?format=` is a parameter like any other
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
@@ -220,6 +307,16 @@ SPECTACULAR_SETTINGS = {
         "ExecutionStatus": [status.value for status in ExecutionStatus],
         "NodeRunStatus": [status.value for status in NodeRunStatus],
         "HealthStatus": ["ok", "failing"],
+        "UserKind": "apps.accounts.models.User.Kind",
+        "ShareLevel": ["owner", "editor", "executor", "viewer"],
+        "LinkLevel": "apps.workflows.levels.LINK_CHOICES",
+        "NewLinkLevel": ["viewer", "executor", "editor"],
+        "SharedLevel": ["viewer", "executor"],
+        "ExportKind": ["workflow", "bundle"],
+        "Permission": [permission.value for permission in Permission],
+        "TemplateStatus": "apps.templates.models.Status",
+        "TemplateVisibility": "apps.templates.models.Visibility",
+        "TemplateCategory": "apps.templates.categories.Category",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -238,7 +335,14 @@ WHITENOISE_USE_FINDERS = True  # static files come straight from the packages; p
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "datefmt": "%H:%M:%S", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "apps.core.redaction.RedactingFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "datefmt": "%H:%M:%S",
+            "style": "{",
+        }
+    },
     "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["output"], "level": LOG_LEVEL},
     "loggers": {

@@ -6,3 +6,4 @@ from structforge.settings.secrets import kept_secret
 
 SECRET_KEY = env.str("SECRET_KEY", default="") or kept_secret(STATE_DIR / "secret_key")
 HEADLESS_JWT_PRIVATE_KEY = env.str("JWT_SECRET", default="") or kept_secret(STATE_DIR / "jwt_secret")
+REGISTRATION_OPEN = env.bool("REGISTRATION_OPEN", default=True)

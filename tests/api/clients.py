@@ -30,8 +30,14 @@ class ApiClient(APIClient):
     def post_json(self, path: str, body: Any = None, status: int = 200, **headers: Any) -> Any:
         return self._call("post", path, status, data=body, format="json", headers=headers)
 
+    def delete_json(self, path: str, status: int = 204, **headers: Any) -> Any:
+        return self._call("delete", path, status, headers=headers)
+
     def patch_json(self, path: str, body: Any, status: int = 200) -> Any:
         return self._call("patch", path, status, data=body, format="json")
+
+    def put_json(self, path: str, body: Any = None, status: int = 200) -> Any:
+        return self._call("put", path, status, data=body, format="json")
 
     def _call(self, method: str, path: str, status: int, **options: Any) -> Any:
         response = getattr(self, method)(f"/api/v1{path}", **options)
@@ -56,3 +62,16 @@ def make_workflow(client: ApiClient, definition: dict[str, Any] | None = None, *
     """The answer to making a workflow over HTTP."""
     answer: dict[str, Any] = client.post_json("/workflows", {"definition": definition or ORDER, "publish": publish}, 201)
     return answer
+
+
+def make_organisation(client: ApiClient) -> dict[str, str]:
+    """An organisation with a role, a team and an open invitation, by the names that addresses have for their ids."""
+    workspace = client.post_json("/workspaces", {"name": "Analytical Engines"}, 201)["id"]
+    inside = f"/workspaces/{workspace}"
+    return {
+        "workspace_id": workspace,
+        "user_id": str(client.user.pk) if client.user else "",
+        "role_id": client.post_json(f"{inside}/roles", {"name": "on call", "permissions": ["execution.operate"]}, 201)["id"],
+        "team_id": client.post_json(f"{inside}/teams", {"name": "night shift"}, 201)["id"],
+        "invitation_id": client.post_json(f"{inside}/invitations", {"email": "d@example.com", "role": "viewer"}, 201)["id"],
+    }

@@ -1,14 +1,7 @@
 import pytest
-from django.core.cache import cache
 
 from apps.accounts.actions import create_user
 from tests.api.clients import ApiClient, client_of
-
-
-@pytest.fixture(autouse=True)
-def _fresh_limits():
-    """Attempts to log in are counted in Redis, which no transaction takes back."""
-    cache.clear()
 
 
 @pytest.fixture

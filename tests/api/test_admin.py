@@ -3,17 +3,25 @@
 from uuid import UUID
 
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.contrib.auth.models import Permission
 from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.actions import create_user
-from apps.accounts.models import User
+from apps.accounts.models import ApiKey, User
 from apps.accounts.queries import personal_workspace
 from apps.executions.actions import start_execution
 from apps.executions.models import Execution, NodeRun
 from apps.workflows.actions import create_workflow, save_version
+from apps.workflows.folders import create_folder
+from apps.workflows.levels import Level
+from apps.workflows.links import create_link
+from apps.workflows.models import Grant, ShareLink
+from apps.workflows.sharing import share
+from apps.workflows.tags import tag_workflow
+from tests.api.clients import client_of
 from tests.workers.driving import drive
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,6 +74,7 @@ def page(execution_id: UUID) -> str:
 
 def test_every_page_of_every_model_opens(browser, execution, version):
     drive(execution)
+    fill(version, execution)
     for model, model_admin in admin.site._registry.items():
         prefix = f"admin:{model._meta.app_label}_{model._meta.model_name}"
         assert browser.get(reverse(f"{prefix}_changelist")).status_code == 200, model
@@ -77,8 +86,54 @@ def test_every_page_of_every_model_opens(browser, execution, version):
     assert browser.get("/admin/").status_code == 200
 
 
+def fill(version, execution):
+    """A row of everything that belongs to a workflow."""
+    workspace = version.workspace
+    folder = create_folder(workspace=workspace, name="folder")
+    tag_workflow(workflow=version.workflow, names=["tag"], tagged_by=workspace.owner)
+    share(thing=folder, level=Level.VIEWER, shared_by=workspace.owner, user=workspace.owner)
+    made = create_link(workflow=version.workflow, level=Level.EXECUTOR, created_by=workspace.owner, password="correct horse")
+    return folder, made
+
+
+def test_a_share_link_is_revoked_by_its_button_and_its_hash_is_not_shown(browser, version, execution):
+    _, made = fill(version, execution)
+    address = reverse("admin:workflows_sharelink_change", args=[made.link.pk])
+    shown = browser.get(address).content.decode()
+    assert made.token not in shown
+    assert made.link.token_hash not in shown
+    assert made.link.password not in shown
+    browser.post(reverse("admin:sharelink_revoke", args=[made.link.pk]))
+    assert ShareLink.objects.get().revoked_at is not None
+    assert "Revoke<" not in browser.get(address).content.decode()
+    browser.post(reverse("admin:grant_remove", args=[Grant.objects.get().pk]))
+    assert not Grant.objects.exists()
+
+
+def test_who_may_look_at_links_and_shares_may_not_take_them_back(staff, version, execution):
+    owner = User.objects.get(username="staff")
+    own = create_workflow(workspace=personal_workspace(owner), definition=BRANCHED, created_by=owner, publish=True).version
+    _, made = fill(own, execution)
+    owner.user_permissions.add(*Permission.objects.filter(codename__in=["view_sharelink", "view_grant"]))
+    assert "Revoke<" not in staff.get(reverse("admin:workflows_sharelink_change", args=[made.link.pk])).content.decode()
+    assert staff.post(reverse("admin:sharelink_revoke", args=[made.link.pk])).status_code == 403
+    assert staff.post(reverse("admin:grant_remove", args=[Grant.objects.get().pk])).status_code == 403
+    assert ShareLink.objects.get().revoked_at is None
+
+
 @pytest.mark.parametrize(
-    "name", ["executions_execution", "executions_noderun", "executions_executionevent", "workflows_workflow", "workflows_workflowversion"]
+    "name",
+    [
+        "executions_execution",
+        "executions_noderun",
+        "executions_executionevent",
+        "workflows_workflow",
+        "workflows_workflowversion",
+        "workflows_folder",
+        "workflows_tag",
+        "workflows_grant",
+        "workflows_sharelink",
+    ],
 )
 def test_a_list_takes_the_same_queries_for_few_rows_and_for_many(name, browser, version, operator, django_assert_max_num_queries):
     def make(number):
@@ -86,6 +141,10 @@ def test_a_list_takes_the_same_queries_for_few_rows_and_for_many(name, browser, 
             workspace=personal_workspace(operator), definition=BRANCHED, name=f"w{number}", created_by=operator, publish=True
         )
         drive(start_execution(workflow=another.version.workflow, input={"amount": number}).execution_id)
+        folder = create_folder(workspace=another.version.workspace, name=str(number))
+        tag_workflow(workflow=another.version.workflow, names=[f"tag {number}"], tagged_by=operator)
+        share(thing=folder, level=Level.VIEWER, shared_by=operator, user=operator)
+        create_link(workflow=another.version.workflow, level=Level.VIEWER, created_by=operator)
 
     make(0)
     url = reverse(f"admin:{name}_changelist")
@@ -210,7 +269,7 @@ def test_a_login_is_limited_as_that_of_the_api_is():
     assert browser.post("/admin/login/?next=/admin/", right).status_code == 302
     for _ in range(5):
         assert "is wrong" in browser.post("/admin/login/", {"username": "ada", "password": "wrong"}).content.decode()
-    assert "Too many failed logins" in browser.post("/admin/login/", right).content.decode()
+    assert "Too many tries" in browser.post("/admin/login/", right).content.decode()
 
 
 def test_who_is_no_staff_cannot_log_in_here():
@@ -226,3 +285,64 @@ def test_a_person_made_here_has_a_workspace(browser):
     )
     assert answer.status_code == 302, answer.content
     assert personal_workspace(User.objects.get(username="new")).is_personal
+
+
+def chosen(users: list[User], action: str) -> dict[str, object]:
+    return {"action": action, "_selected_action": [str(user.pk) for user in users]}
+
+
+def test_accounts_are_found_by_their_second_factor_and_kind(browser, operator):
+    secured = create_user(username="secured", password=None)
+    Authenticator.objects.create(user=secured, type="totp", data={"secret": ""})
+    url = reverse("admin:accounts_user_changelist")
+    for query, found in (({"mfa": "on"}, ["secured"]), ({"mfa": "off"}, ["operator"]), ({"kind__exact": "service"}, [])):
+        page = browser.get(url, query)
+        assert [user.username for user in page.context["cl"].result_list] == found
+
+
+def test_accounts_are_deactivated_logged_out_and_freed_of_second_factors(browser, operator):
+    url = reverse("admin:accounts_user_changelist")
+    ada = create_user(username="ada", password=None)
+    Authenticator.objects.create(user=ada, type="totp", data={"secret": ""})
+    client = client_of(ada)
+    browser.post(url, chosen([ada], "reset_second_factors"))
+    assert not Authenticator.objects.exists()
+    client.get_json("/users/me")
+    browser.post(url, chosen([ada], "end_all_sessions"))
+    client.get_json("/users/me", 401)
+    client = client_of(ada)
+    answer = browser.post(url, chosen([ada, operator], "deactivate"), follow=True)
+    assert "1 accounts were deactivated" in answer.content.decode()
+    client.get_json("/users/me", 401)
+    assert set(User.objects.filter(is_active=True)) == {operator}
+
+
+def test_keys_are_shown_without_what_could_open_and_revoked(browser, operator):
+    ada = client_of(create_user(username="ada", password=None))
+    made = ada.post_json("/users/me/api-keys", {"name": "ci", "scopes": ["workflow.view"]}, 201)
+    key = ApiKey.objects.get()
+    page = browser.get(reverse("admin:accounts_apikey_change", args=[key.pk])).content.decode()
+    assert made["prefix"] in page
+    assert key.digest not in page
+    browser.post(reverse("admin:accounts_apikey_changelist"), {"action": "revoke", "_selected_action": [str(key.pk)]})
+    key.refresh_from_db()
+    assert key.revoked_at is not None
+
+
+def test_lists_of_accounts_and_keys_take_the_same_queries_for_few_and_for_many(browser, operator, django_assert_max_num_queries):
+    def make(name):
+        client = client_of(create_user(username=name, password=None))
+        client.post_json("/users/me/api-keys", {"name": name, "scopes": ["workflow.view"]}, 201)
+
+    make("ada")
+    urls = [reverse("admin:accounts_user_changelist"), reverse("admin:accounts_apikey_changelist")]
+    few = []
+    for url in urls:
+        with django_assert_max_num_queries(12) as counted:
+            browser.get(url)
+        few.append(len(counted))
+    for number in range(20):
+        make(f"user{number}")
+    for url, count in zip(urls, few, strict=True):
+        with django_assert_max_num_queries(count):
+            browser.get(url)

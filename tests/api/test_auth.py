@@ -1,7 +1,14 @@
 """Logging in, staying logged in, and being thrown out."""
 
+import hmac
+import time
+from base64 import urlsafe_b64encode
+from hashlib import sha256
+
 import jwt
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 from django.test import Client
 
@@ -106,11 +113,56 @@ def test_a_token_signed_again_with_the_same_key_counts(anonymous, tokens):
         {"token_use": "refresh"},
         {"pwd": "0" * 16},
         {"pwd": None},
+        {"iss": "https://evil.example"},
+        {"aud": "another service"},
+        {"aud": ["structforge-api", "another service"]},
+        {"aud": None},
     ],
     ids=str,
 )
 def test_a_forged_token_is_refused(anonymous, tokens, change):
     me(anonymous, forged(tokens["access"], **change), 401)
+
+
+def test_a_token_signed_by_a_public_key_is_refused(anonymous, tokens):
+    """HS and RS confused: the attacker signs with a key of their own, or by HMAC with a public key, which everybody may know."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    payload = jwt.decode(tokens["access"], options={"verify_signature": False})
+    me(anonymous, jwt.encode(payload, key, algorithm="RS256"), 401)
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    signed = tokens["access"].rpartition(".")[0]
+    signature = hmac.new(public, signed.encode(), sha256).digest()
+    me(anonymous, f"{signed}.{urlsafe_b64encode(signature).rstrip(b'=').decode()}", 401)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "None", "NONE", "nOnE", ""])
+def test_a_token_without_a_signature_is_refused(anonymous, tokens, algorithm):
+    _, payload, _ = tokens["access"].split(".")
+    header = urlsafe_b64encode(f'{{"alg":"{algorithm}","typ":"JWT"}}'.encode()).rstrip(b"=").decode()
+    for signature in ("", tokens["access"].split(".")[2]):
+        me(anonymous, f"{header}.{payload}.{signature}", 401)
+
+
+@pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "\u00e9", "x" * 5000, "eyJhbGciOiJIUzI1NiJ9.e30."])
+def test_what_is_no_token_is_refused(anonymous, token):
+    me(anonymous, token, 401)
+
+
+def test_a_replayed_refresh_token_ends_what_came_of_it(anonymous, tokens):
+    new = anonymous.post_json("/auth/refresh", {"refresh": tokens["refresh"]})
+    anonymous.post_json("/auth/refresh", {"refresh": tokens["refresh"]}, 401)
+    me(anonymous, new["access"], 401)
+    anonymous.post_json("/auth/refresh", {"refresh": new["refresh"]}, 401)
+
+
+def test_an_access_token_expires(anonymous, tokens, settings):
+    me(anonymous, forged(tokens["access"], exp=int(time.time()) + 60))
+    me(anonymous, forged(tokens["access"], exp=int(time.time()) - 1), 401)
+
+
+def test_a_token_does_not_open_the_session_of_another_person(anonymous, user, tokens):
+    bob = create_user(username="bob", password=None)
+    me(anonymous, forged(tokens["access"], sub=str(bob.pk), pwd=bob.get_session_auth_hash()[:16]), 401)
 
 
 def test_a_refresh_token_is_no_access_token(anonymous, tokens):

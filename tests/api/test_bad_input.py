@@ -6,8 +6,11 @@ import psutil
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
+from drf_spectacular.generators import SchemaGenerator
+from rest_framework import serializers
 
 from apps.core.api.body_limit import BodyLimit
+from apps.core.api.serializers import InputSerializer
 from apps.workflows.models import Workflow
 from structforge.http import ThreadHandler
 from tests.api.clients import ORDER
@@ -170,3 +173,18 @@ def test_many_headers_of_one_name_are_no_burden(client):
     begun = time.thread_time()
     client.get("/api/v1/users/me", headers={f"X-{number}": "a" for number in range(10_000)})
     assert time.thread_time() - begun < 1
+
+
+def test_what_is_required_stays_so_after_the_api_was_described(ada):
+    """The description makes serializers that ask for nothing, of the same kinds as those that read bodies."""
+    SchemaGenerator().get_schema(public=True)
+    body = ada.patch_json("/users/me/mfa/passkeys/1", {}, 422)
+    assert body["details"]["errors"][0]["pointer"] == "/name"
+
+
+def test_a_body_needs_what_it_needs_though_the_description_of_the_api_was_made_first():
+    class Body(InputSerializer):
+        level = serializers.CharField()
+
+    assert Body(data={}, partial=True).is_valid()
+    assert not Body(data={}).is_valid()

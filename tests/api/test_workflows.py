@@ -51,6 +51,7 @@ def test_the_same_content_makes_no_second_version(ada):
     second = ada.post_json(path, {"definition": with_note("new"), "changelog": "a note"}, 201)
     assert (second["number"], second["changelog"]) == (2, "a note")
     assert [version["number"] for version in ada.get_json(path)["results"]] == [2, 1]
+    assert ada.post_json(path, {"definition": ORDER}, 201)["number"] == 3, "the content of an older version is a change"
 
 
 def test_publishing_names_the_version_that_starts_run(ada):
@@ -153,16 +154,15 @@ def test_versions_saved_at_the_same_time_are_numbered_without_gap(ada):
 
     def save(text):
         barrier.wait()
-        # Two threads have the same content: one version comes of them.
         client_of(ada.user).post(f"/api/v1/workflows/{made['id']}/versions", {"definition": with_note(text)}, format="json")
         connection.close()
 
-    threads = [threading.Thread(target=save, args=[text]) for text in ("a", "b", "c", "c")]
+    threads = [threading.Thread(target=save, args=[text]) for text in ("a", "b", "c", "d")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert sorted(WorkflowVersion.objects.values_list("number", flat=True)) == [1, 2, 3, 4]
+    assert sorted(WorkflowVersion.objects.values_list("number", flat=True)) == [1, 2, 3, 4, 5]
 
 
 def test_lists_take_the_same_queries_for_one_row_and_for_many(ada, django_assert_num_queries):

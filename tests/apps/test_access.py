@@ -85,7 +85,8 @@ def test_a_share_of_a_folder_holds_for_what_lies_below_it_at_any_depth(workflow)
     top, deep = Folder(workspace=workflow.workspace, name="top"), Folder(workspace=workflow.workspace, name="deep")
     top.ancestors, deep.ancestors, deep.parent = [top.pk], [top.pk, deep.pk], top
     Folder.objects.bulk_create([top, deep])
-    Workflow.objects.filter(pk=workflow.pk).update(folder=deep)
+    workflow.folder = deep
+    workflow.save()
     Grant.objects.create(workspace=workflow.workspace, folder=top, user=guest(), level=Level.EDITOR)
 
     assert allows(guest(), workflow, P.WORKFLOW_EDIT)

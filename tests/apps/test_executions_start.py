@@ -1,7 +1,7 @@
 """Starts are accepted as a whole, once, and with the caller's transaction."""
 
 import pytest
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from apps.engine.json_values import InvalidJsonError
 from apps.executions.actions import (
@@ -17,6 +17,7 @@ from apps.executions.actions import (
     start_executions,
 )
 from apps.executions.models import Execution
+from apps.workflows.favourites import WorkflowArchivedError, archive_workflow, unarchive_workflow
 from tests.factories import make_version
 from tests.workers.driving import drive
 
@@ -42,6 +43,18 @@ def test_a_start_is_accepted_with_its_first_node_queued(workflow):
     execution = Execution.objects.get(id=started.execution_id)
     assert (execution.status, execution.open_nodes, execution.business_key) == ("running", 1, "ORDER-001")
     assert list(execution.node_runs.values_list("key", "status")) == [("start", "queued")]
+
+
+def test_an_archived_workflow_starts_nothing_from_sql_either(workflow):
+    archive_workflow(workflow=workflow)
+    with pytest.raises(WorkflowArchivedError):
+        start_execution(workflow=workflow, input={"amount": 5})
+    with pytest.raises(OperationalError, match="is archived"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("select structforge_start(%s, '{\"amount\": 5}')", [workflow.id])
+    unarchive_workflow(workflow=workflow)
+    with connection.cursor() as cursor:
+        cursor.execute("select structforge_start(%s, '{\"amount\": 5}')", [workflow.id])
+    assert Execution.objects.count() == 1
 
 
 def test_a_start_goes_with_the_transaction_that_it_was_made_in(workflow):

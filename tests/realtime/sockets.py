@@ -8,10 +8,10 @@ from uuid import UUID
 import orjson
 from allauth.headless.tokens.strategies.jwt.internal import create_access_token
 from asgiref.testing import ApplicationCommunicator
-from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.accounts.sessions import SessionStore
 from apps.accounts.tokens import TokenStrategy
 from structforge.sockets import application
 

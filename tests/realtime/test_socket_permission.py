@@ -5,10 +5,13 @@ from uuid import UUID, uuid4
 
 import pytest
 from channels.db import database_sync_to_async as in_thread
-from django.contrib.sessions.models import Session
 
-from apps.accounts.models import Membership, User
+from apps.accounts.api_keys import create_key
+from apps.accounts.models import LoginSession, Membership, User
+from apps.accounts.permissions import Permission
+from apps.accounts.queries import personal_workspace
 from apps.executions.actions import start_execution
+from apps.executions.models import ExecutionQuerySet
 from apps.realtime import consumer
 from apps.realtime.consumer import Close
 from tests.factories import make_version, make_workspace
@@ -45,6 +48,18 @@ async def test_the_owner_may_by_token(execution_id, owner):
     assert (await first_message(execution_id, headers))["execution_id"] == str(execution_id)
 
 
+@pytest.mark.parametrize(("scope", "is_shown"), [(Permission.EXECUTION_VIEW, True), (Permission.WORKFLOW_VIEW, False)])
+async def test_a_key_of_the_owner_may_if_it_has_the_scope(execution_id, owner, scope, is_shown):
+    def headers() -> Headers:
+        workspace = personal_workspace(owner)
+        _, key = create_key(owner=owner, workspace=workspace, name="x", scopes=[scope], expires_at=None, created_by=owner)
+        return bearer(key)
+
+    message = await first_message(execution_id, await in_thread(headers)())
+
+    assert ("execution_id" in message) is is_shown
+
+
 async def test_the_owner_may_by_a_first_message(execution_id, owner):
     token = await in_thread(token_of)(owner)
     async with socket(execution_id) as client:
@@ -65,6 +80,13 @@ async def test_an_operator_may(execution_id, stranger):
     headers = await in_thread(lambda: bearer(token_of(stranger)))()
 
     assert (await first_message(execution_id, headers))["type"] == "execution.snapshot"
+
+
+async def test_a_stranger_is_refused_by_the_second_fence_where_the_first_is_forgotten(execution_id, stranger, monkeypatch):
+    monkeypatch.setattr(ExecutionQuerySet, "visible_to", lambda self, user: self)
+    token = await in_thread(token_of)(stranger)
+    async with socket(execution_id, bearer(token)) as client:
+        assert await client.closing() == Close.NOT_FOUND
 
 
 @pytest.mark.parametrize("is_known", [True, False])
@@ -105,7 +127,7 @@ async def test_a_logout_closes_the_socket(execution_id, owner, monkeypatch):
     token = await in_thread(token_of)(owner)
     async with socket(execution_id, bearer(token)) as client:
         await client.message()
-        await Session.objects.all().adelete()
+        await LoginSession.objects.all().adelete()
 
         assert await client.closing() == Close.NOT_AUTHENTICATED
 

@@ -79,4 +79,4 @@ def test_a_thousand_starts_cost_one_statement():
     with CaptureQueriesContext(db) as queries:
         start_executions(workflow=workflow, version=version, starts=[Start() for _ in range(1000)])
 
-    assert ["start_v1" in query["sql"] for query in queries if query["sql"] not in ("BEGIN", "COMMIT")] == [True]
+    assert ["start_v2" in query["sql"] for query in queries if query["sql"] not in ("BEGIN", "COMMIT")] == [True]

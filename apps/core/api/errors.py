@@ -44,7 +44,9 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's EXCEPTION_HANDLER: the answer for an error that a view raised."""
     set_rollback()
     if isinstance(error, StructForgeError):
-        return _response(_status_of(error), error.code, error.message, dict(error.details))
+        wait = error.details.get("retry_after_seconds")
+        headers = {"Retry-After": str(wait)} if wait else None
+        return _response(_status_of(error), error.code, error.message, dict(error.details), headers)
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is nothing here, or nothing that you may see.")
     elif isinstance(error, PermissionDenied):

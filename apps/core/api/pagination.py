@@ -1,9 +1,9 @@
 """Lists, page by page."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, Q, QuerySet
@@ -16,6 +16,8 @@ from apps.engine.errors import InvalidError
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 200
+
+Value = TypeVar("Value")
 
 
 class InvalidPageError(InvalidError):
@@ -36,7 +38,7 @@ class NewestFirst(BasePagination):
         if cursor := request.query_params.get("cursor"):
             queryset = _after(queryset, cursor)
         rows = list(queryset.order_by("-created_at", "-id")[: limit + 1])
-        self._next = _link(request, rows[limit - 1]) if len(rows) > limit else None
+        self._next = _link(request, rows[limit - 1].created_at.isoformat(), rows[limit - 1]) if len(rows) > limit else None
         return rows[:limit]
 
     def get_paginated_response(self, data: Sequence[Any]) -> Response:
@@ -54,6 +56,26 @@ class NewestFirst(BasePagination):
         ]
 
 
+class HighestFirst(NewestFirst):
+    """Pages by a column of whole numbers, the highest first, equal ones by id.
+
+    A row whose number changes between two pages may be seen twice, or missed.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+
+    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+        limit, column = _limit(request), self._column
+        if cursor := request.query_params.get("cursor"):
+            number, last_id = _read(cursor, _whole)
+            lower = Q(**{f"{column}__lt": number}) | Q(id__lt=last_id)
+            queryset = queryset.filter(**{f"{column}__lte": number}).filter(lower)
+        rows = list(queryset.order_by(f"-{column}", "-id")[: limit + 1])
+        self._next = _link(request, str(getattr(rows[limit - 1], column)), rows[limit - 1]) if len(rows) > limit else None
+        return rows[:limit]
+
+
 def _limit(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT):
@@ -68,16 +90,31 @@ def _after(queryset: QuerySet[Any], cursor: str) -> QuerySet[Any]:
 
 
 def _place(cursor: str) -> tuple[datetime, UUID]:
+    created_at, last_id = _read(cursor, datetime.fromisoformat)
+    if created_at.tzinfo is None:
+        raise _bad_cursor()
+    return created_at, last_id
+
+
+def _read(cursor: str, value_of: Callable[[str], Value]) -> tuple[Value, UUID]:
+    """The value by which a list is sorted, and the id, of the last row of the page before."""
     try:
-        created_at, _, last_id = urlsafe_b64decode(cursor.encode("ascii")).decode("ascii").partition(" ")
-        place = datetime.fromisoformat(created_at), UUID(last_id)
+        text, _, last_id = urlsafe_b64decode(cursor.encode("ascii")).decode("ascii").partition(" ")
+        return value_of(text), UUID(last_id)
     except ValueError as error:
-        raise InvalidPageError("Expected a cursor from `next` of another page.", parameter="cursor") from error
-    if place[0].tzinfo is None:
-        raise InvalidPageError("Expected a cursor from `next` of another page.", parameter="cursor")
-    return place
+        raise _bad_cursor() from error
 
 
-def _link(request: Request, last: Model) -> str:
-    place = f"{last.created_at.isoformat()} {last.pk}"  # type: ignore[attr-defined]  # lists are of rows with created_at
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise ValueError(text)
+    return int(text)
+
+
+def _bad_cursor() -> InvalidPageError:
+    return InvalidPageError("Expected a cursor from `next` of another page.", parameter="cursor")
+
+
+def _link(request: Request, value: str, last: Model) -> str:
+    place = f"{value} {last.pk}"
     return replace_query_param(request.build_absolute_uri(), "cursor", urlsafe_b64encode(place.encode()).decode())

@@ -20,6 +20,8 @@ class InputSerializer(serializers.Serializer[Any]):
     @property
     def fields(self) -> Any:
         kind = type(self)
+        if self.partial:  # as the description of the API makes one for PATCH; its fields would ask for nothing ever after
+            return super().fields
         if "_shared_fields" not in kind.__dict__:
             kind._shared_fields = super().fields
         return kind._shared_fields

@@ -111,4 +111,8 @@ class Draft:
 
     def catches_errors(self, key: str) -> bool:
         """Whether an edge leaves the node's `error` port."""
-        return any(edge.port == ERROR for edge in self.outgoing[key])
+        return key in self._catching
+
+    @cached_property
+    def _catching(self) -> set[str]:
+        return {edge.source for edge in self._sound_edges if edge.port == ERROR}

@@ -1,8 +1,9 @@
 from django.urls import path
 
-from apps.executions.api import starting, views
+from apps.executions.api import shared, starting, views
 
 EXECUTION = "executions/<uuid:execution_id>"
+SHARED = "shared/<str:token>"
 NODE_RUN = f"{EXECUTION}/nodes/<str:key>"
 
 urlpatterns = [
@@ -18,4 +19,9 @@ urlpatterns = [
     path(NODE_RUN, views.NodeRunView.as_view(), name="node-run"),
     path(f"{NODE_RUN}/output", views.NodeRunOutputView.as_view(), name="node-run-output"),
     path(f"{NODE_RUN}/resolve", views.ResolveView.as_view(), name="resolve-node-run"),
+    path(SHARED, shared.SharedView.as_view(), name="shared"),
+    path(f"{SHARED}/accept", shared.AcceptView.as_view(), name="accept-link"),
+    path(f"{SHARED}/executions", shared.SharedStartView.as_view(), name="shared-start"),
+    path(f"{SHARED}/executions/<uuid:execution_id>", shared.SharedExecutionView.as_view(), name="shared-execution"),
+    path(f"{SHARED}/executions/<uuid:execution_id>/output", shared.SharedOutputView.as_view(), name="shared-output"),
 ]

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.workflows.api import expressions, node_types, views
+from apps.workflows.api import belongings, drafts, exchange, expressions, folders, node_types, retention, sharing, tags, versions, views
 
 urlpatterns = [
     path("definition-schema", views.DefinitionSchemaView.as_view(), name="definition-schema"),
@@ -8,10 +8,36 @@ urlpatterns = [
     path("node-types/<str:name>", node_types.NodeTypeView.as_view(), name="node-type"),
     path("expressions/check", expressions.ExpressionCheckView.as_view(), name="check-expression"),
     path("workflows", views.WorkflowsView.as_view(), name="workflows"),
+    path("workflows/groups", belongings.WorkflowGroupsView.as_view(), name="workflow-groups"),
     path("workflows/validate", views.ValidateView.as_view(), name="validate-definition"),
+    path("workflows/export", exchange.BundleView.as_view(), name="export-workflows"),
+    path("workflows/import", exchange.ImportView.as_view(), name="import-workflows"),
     path("workflows/<uuid:workflow_id>", views.WorkflowView.as_view(), name="workflow"),
     path("workflows/<uuid:workflow_id>/unpublish", views.UnpublishView.as_view(), name="unpublish-workflow"),
     path("workflows/<uuid:workflow_id>/versions", views.VersionsView.as_view(), name="versions"),
     path("workflows/<uuid:workflow_id>/versions/<int:number>", views.VersionView.as_view(), name="version"),
     path("workflows/<uuid:workflow_id>/versions/<int:number>/publish", views.PublishView.as_view(), name="publish-version"),
+    path("workflows/<uuid:workflow_id>/versions/<int:number>/rollback", versions.RollbackView.as_view(), name="roll-back"),
+    path("workflows/<uuid:workflow_id>/compare", versions.CompareView.as_view(), name="compare-versions"),
+    path("workflows/<uuid:workflow_id>/draft", drafts.DraftView.as_view(), name="draft"),
+    path("workflows/<uuid:workflow_id>/draft/save", drafts.DraftSaveView.as_view(), name="save-draft"),
+    path("workflows/<uuid:workflow_id>/export", exchange.ExportView.as_view(), name="export-workflow"),
+    path("workspaces/<uuid:workspace_id>/version-retention", retention.RetentionView.as_view(), name="version-retention"),
+    path("workflows/<uuid:workflow_id>/tags", tags.WorkflowTagsView.as_view(), name="workflow-tags"),
+    path("workflows/<uuid:workflow_id>/favourite", belongings.FavouriteView.as_view(), name="favourite"),
+    path("workflows/<uuid:workflow_id>/archive", belongings.ArchiveView.as_view(), name="archive-workflow"),
+    path("workflows/<uuid:workflow_id>/unarchive", belongings.UnarchiveView.as_view(), name="unarchive-workflow"),
+    path("workflows/<uuid:workflow_id>/owner", belongings.OwnerView.as_view(), name="workflow-owner"),
+    path("workflows/<uuid:workflow_id>/transfer", belongings.TransferView.as_view(), name="transfer-workflow"),
+    path("workflows/<uuid:workflow_id>/shares", sharing.WorkflowSharesView.as_view(), name="workflow-shares"),
+    path("workflows/<uuid:workflow_id>/shares/<uuid:share_id>", sharing.WorkflowShareView.as_view(), name="workflow-share"),
+    path("workflows/<uuid:workflow_id>/links", sharing.LinksView.as_view(), name="links"),
+    path("workflows/<uuid:workflow_id>/links/<uuid:link_id>", sharing.LinkView.as_view(), name="link"),
+    path("folders", folders.FoldersView.as_view(), name="folders"),
+    path("folders/<uuid:folder_id>", folders.FolderView.as_view(), name="folder"),
+    path("folders/<uuid:folder_id>/shares", sharing.FolderSharesView.as_view(), name="folder-shares"),
+    path("folders/<uuid:folder_id>/shares/<uuid:share_id>", sharing.FolderShareView.as_view(), name="folder-share"),
+    path("tags", tags.TagsView.as_view(), name="tags"),
+    path("tags/<uuid:tag_id>", tags.TagView.as_view(), name="tag"),
+    path("tags/<uuid:tag_id>/merge", tags.MergeTagView.as_view(), name="merge-tag"),
 ]

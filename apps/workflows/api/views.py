@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -18,7 +19,9 @@ from apps.engine.validation import validate
 from apps.nodes.registry import all_types
 from apps.workflows import actions, queries
 from apps.workflows.actions import Saved
-from apps.workflows.api.bodies import DefinitionView, read
+from apps.workflows.api.bodies import DefinitionView, read, saved_version
+from apps.workflows.api.changes import EditConflictOutput
+from apps.workflows.api.filters import WorkflowsQuery, read_filters
 from apps.workflows.api.serializers import (
     DefinitionInput,
     SavedVersionOutput,
@@ -31,6 +34,9 @@ from apps.workflows.api.serializers import (
     WorkflowInput,
     WorkflowOutput,
 )
+from apps.workflows.folders import place_workflow
+from apps.workflows.listing import complete, described, matching
+from apps.workflows.queries_folders import get_folder
 
 ERRORS = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
 
@@ -42,12 +48,20 @@ def _warnings(saved: Saved) -> list[dict[str, Any]]:
 class WorkflowsView(DefinitionView):
     pagination_class = NewestFirst
 
-    @extend_schema(operation_id="list_workflows", tags=["workflows"], responses=WorkflowOutput(many=True))
+    @extend_schema(
+        operation_id="list_workflows",
+        tags=["workflows"],
+        parameters=[WorkflowsQuery],
+        responses={200: WorkflowOutput(many=True), 422: ErrorSerializer},
+    )
     def get(self, request: Request) -> Response:
-        """The workflows that the caller may see, newest first."""
-        pages = self.pagination_class()
-        rows = pages.paginate_queryset(queries.list_workflows(request.user), request)
-        return pages.get_paginated_response(WorkflowOutput(rows, many=True).data)
+        """The workflows that the caller may see and that fit the filters, newest first; without the archived ones."""
+        filters, pages = read_filters(request)
+        found = matching(request.user, filters)
+        if node_type := request.query_params.get("node_type"):
+            found = queries.using_node_type(found, request.user, node_type)
+        rows = pages.paginate_queryset(described(found, request.user), request)
+        return pages.get_paginated_response(WorkflowOutput(complete(rows, request.user), many=True).data)
 
     @extend_schema(
         operation_id="create_workflow",
@@ -75,10 +89,16 @@ class WorkflowView(APIView):
         operation_id="update_workflow", tags=["workflows"], request=WorkflowChangeInput, responses={200: WorkflowOutput, **ERRORS}
     )
     def patch(self, request: Request, workflow_id: UUID) -> Response:
-        """Rename or describe it; its definitions stay as they are."""
+        """Rename or describe it, or put it into a folder; its definitions stay as they are."""
         workflow = queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_EDIT)
-        actions.update_workflow(workflow=workflow, **WorkflowChangeInput.read_body(request))
-        return Response(WorkflowOutput(workflow).data)
+        data = WorkflowChangeInput.read_body(request)
+        with transaction.atomic():
+            if "folder" in data:
+                folder_id = data.pop("folder")
+                folder = get_folder(request.user, folder_id, Permission.WORKFLOW_EDIT) if folder_id else None
+                place_workflow(workflow=workflow, folder=folder, moved_by=request.user)
+            actions.update_workflow(workflow=workflow, **data)
+        return Response(WorkflowOutput(complete([workflow], request.user)[0]).data)
 
     @extend_schema(operation_id="delete_workflow", tags=["workflows"], responses={204: None, 404: ErrorSerializer, 409: ErrorSerializer})
     def delete(self, request: Request, workflow_id: UUID) -> Response:
@@ -113,15 +133,17 @@ class VersionsView(DefinitionView):
         operation_id="save_version",
         tags=["workflows"],
         request={"application/json": VersionInput, "application/yaml": VersionInput},
-        responses={200: SavedVersionOutput, 201: SavedVersionOutput, **ERRORS},
+        responses={200: SavedVersionOutput, 201: SavedVersionOutput, **ERRORS, 409: EditConflictOutput},
     )
     def post(self, request: Request, workflow_id: UUID) -> Response:
-        """Save a definition as the next version: 201, or 200 with the version that has this content already."""
+        """Save a definition as the next version: 201, or 200 where the newest version has this content already.
+
+        With `base_number`, what others saved since that version is merged in, node by node; 409 `edit_conflict` where the changes
+        contradict each other.
+        """
         data = read(request, VersionInput)
         workflow = queries.get_workflow(request.user, workflow_id, Permission.WORKFLOW_EDIT)
-        saved = actions.save_version(workflow=workflow, created_by=request.user, **data)
-        body = {**VersionOutput(saved.version).data, "created": saved.created, "warnings": _warnings(saved)}
-        return Response(body, status=201 if saved.created else 200, headers={"Location": f"{request.path}/{saved.version.number}"})
+        return saved_version(actions.save_version(workflow=workflow, created_by=request.user, **data))
 
 
 class VersionView(APIView):

@@ -1,0 +1,1 @@
+"""Workflows as documents that go from one installation to another."""
