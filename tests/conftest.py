@@ -1,6 +1,7 @@
 import os
 
 import django
+import hypothesis
 import pytest
 
 from tests import services
@@ -9,6 +10,10 @@ services.start()
 django.setup()
 
 from apps.executions.connection import close_pool  # noqa: E402  # needs settings
+
+# How long an example takes tells of the machine, not of the code.
+hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("unhurried")
 
 
 def pytest_configure(config):
