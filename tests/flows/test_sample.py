@@ -88,10 +88,24 @@ def messages(socket: ClientConnection) -> Iterator[dict[str, Any]]:
 
 
 def kill_a_worker(installation: Installation) -> int:
-    """End the worker of the default fleet in the middle of what it does; returns its process id."""
+    """End the worker of the default fleet while it holds node runs; returns its process id."""
     pid: int = installation.state["processes"]["worker-default"]["pid"]
+    deadline = time.monotonic() + WITHIN_SECONDS
+    with psycopg.connect(installation.addresses["DATABASE_URL"], autocommit=True) as connection:
+        os.kill(pid, signal.SIGSTOP)
+        while not held(connection, pid):
+            assert time.monotonic() < deadline, "the worker never held a node run"
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(0.02)
+            os.kill(pid, signal.SIGSTOP)
     os.kill(pid, signal.SIGKILL)
     return pid
+
+
+def held(connection: psycopg.Connection, pid: int) -> int:
+    """Node runs that this frozen process has claimed, without those whose end it has already sent: their rows are locked."""
+    query = "select 1 from node_run where status = 'running' and worker like %s for update skip locked"
+    return len(connection.execute(query, (f"%:{pid}:%",)).fetchall())
 
 
 def wait_for_all(client: httpx2.Client, count: int) -> None:
