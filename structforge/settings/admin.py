@@ -52,6 +52,7 @@ UNFOLD = {
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
+                    _link("Credentials", "key", "credentials_credential", "credentials.view_credential"),
                 ],
             },
             {

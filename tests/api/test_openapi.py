@@ -35,7 +35,18 @@ def test_no_request_makes_the_server_stumble_and_every_answer_is_as_described(la
         pytest.skip("no worker runs here, so it rightly answers 503")
     made = make_workflow(ada)
     started = ada.post_json("/executions", {"workflow": made["id"], "input": {"amount": 1}}, 202)
-    known = {"workflow_id": made["id"], "execution_id": started["id"], "key": "start", "number": 1, "name": "trigger.manual"}
+    bearer = {"name": "key", "type": "bearer", "fields": {"token": "a-secret-token"}, "allowed_hosts": ["api.example.com"]}
+    credential = ada.post_json("/credentials", bearer, 201)["id"]
+    grant = ada.post_json(f"/credentials/{credential}/grants", {"user": str(ada.user.pk), "level": "user"}, 201)["id"]
+    known = {
+        "credential_id": credential,
+        "grant_id": grant,
+        "workflow_id": made["id"],
+        "execution_id": started["id"],
+        "key": "start",
+        "number": 1,
+        "name": "trigger.manual",
+    }
 
     @settings(max_examples=EXAMPLES_EACH, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(OPERATIONS[label].as_strategy())

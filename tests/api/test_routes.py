@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from apps.accounts.actions import create_user
 from apps.accounts.models import Membership, User
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
 from apps.workflows.levels import PERMISSIONS
@@ -55,6 +56,7 @@ class Route:
 
 
 START = {"input": {"amount": 1}}
+CREDENTIAL = {"name": "key", "type": "bearer", "fields": {"token": "a-secret-token"}, "allowed_hosts": ["api.example.com"]}
 ROUTES = [
     Route("get", "users/me", others=200),
     Route("get", "definition-schema", others=200),
@@ -72,6 +74,16 @@ ROUTES = [
     Route("get", "workflows/<uuid:workflow_id>/versions/<int:number>", needs=P.WORKFLOW_VIEW),
     Route("post", "workflows/<uuid:workflow_id>/versions/<int:number>/publish", needs=P.WORKFLOW_EDIT),
     Route("post", "workflows/<uuid:workflow_id>/unpublish", needs=P.WORKFLOW_EDIT),
+    Route("get", "credential-types", others=200),
+    Route("get", "credentials", others=200),
+    Route("post", "credentials", ok=201, others=201, body=CREDENTIAL),
+    Route("get", "credentials/<uuid:credential_id>", apart=True),
+    Route("patch", "credentials/<uuid:credential_id>", apart=True, body={"name": "new"}),
+    Route("delete", "credentials/<uuid:credential_id>", ok=204, apart=True),
+    Route("post", "credentials/<uuid:credential_id>/test", apart=True),
+    Route("get", "credentials/<uuid:credential_id>/grants", apart=True),
+    Route("post", "credentials/<uuid:credential_id>/grants", ok=201, apart=True, body={"user": "<user_id>", "level": "user"}),
+    Route("delete", "credentials/<uuid:credential_id>/grants/<uuid:grant_id>", ok=204, apart=True),
     Route("get", "executions", others=200),
     Route("post", "executions", ok=409, needs=P.WORKFLOW_RUN, body={"workflow": "<workflow_id>", **START}),
     Route("post", "executions", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", **START}),
@@ -137,7 +149,13 @@ def things(ada: ApiClient) -> dict[str, str]:
     made = make_workflow(ada, {**ORDER, "name": SECRET_NAME}, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
     drive(UUID(started["id"]))
+    credential = ada.post_json("/credentials", {**CREDENTIAL, "name": SECRET_NAME}, 201)["id"]
+    friend = str(create_user(username="friend", password=None).pk)
+    grant = ada.post_json(f"/credentials/{credential}/grants", {"user": friend, "level": "user"}, 201)["id"]
     return {
+        "<uuid:credential_id>": credential,
+        "<uuid:grant_id>": grant,
+        "<user_id>": friend,
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:execution_id>": started["id"],
@@ -232,6 +250,8 @@ def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, 
 
 
 EXAMPLES = {
+    "<uuid:credential_id>": "0" * 32,
+    "<uuid:grant_id>": "0" * 32,
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
     "<int:number>": "1",
