@@ -16,6 +16,7 @@ from apps.engine.problems import Problem
 from apps.engine.validation import validate
 from apps.nodes.registry import all_types
 from apps.workflows.compiled import compile_version, start_plan
+from apps.workflows.credentials import check_credentials, record_references
 from apps.workflows.models import Workflow, WorkflowVersion
 
 
@@ -68,9 +69,10 @@ def create_workflow(
 ) -> Saved:
     """Make a workflow and its version 1. Name and description are the definition's own where they are None.
 
-    Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
+    Raises InvalidDefinitionError, CredentialNotUsableError, WorkflowNameTakenError; nothing is stored then.
     """
     checked = _check(definition)
+    check_credentials(checked.definition, workspace_id=workspace.pk, author=created_by)
     with transaction.atomic():
         workflow = Workflow(
             workspace=workspace,
@@ -90,9 +92,10 @@ def save_version(
 ) -> Saved:
     """Store a definition as the workflow's next version. Content that a version has already makes no second one.
 
-    Raises InvalidDefinitionError; nothing is stored then.
+    Raises InvalidDefinitionError, CredentialNotUsableError; nothing is stored then.
     """
     checked = _check(definition)
+    check_credentials(checked.definition, workspace_id=workflow.workspace_id, author=created_by)
     with transaction.atomic():
         workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
         version = workflow.versions.filter(content_hash=checked.content_hash).first()
@@ -154,7 +157,7 @@ def _check(document: object) -> _Checked:
 
 
 def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, changelog: str, created_by: User | None) -> WorkflowVersion:
-    return WorkflowVersion.objects.create(
+    version = WorkflowVersion.objects.create(
         workspace_id=workflow.workspace_id,
         workflow=workflow,
         number=number,
@@ -165,6 +168,8 @@ def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, chang
         changelog=changelog,
         created_by=created_by,
     )
+    record_references(version, checked.definition)
+    return version
 
 
 def _publish(workflow: Workflow, version: WorkflowVersion) -> None:

@@ -9,6 +9,7 @@ from django.db.models import Q
 from apps.accounts.models import Team, User, Workspace
 from apps.accounts.permissions import Permission
 from apps.core.models import BaseModel
+from apps.credentials.models import Credential
 from apps.workflows.levels import Level
 from apps.workflows.shares import shared_with
 
@@ -120,6 +121,24 @@ class WorkflowVersion(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.workflow} v{self.number}"
+
+
+class CredentialReference(models.Model):
+    """One place of a version that names a credential: which workflows use it is one query."""
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.CASCADE, related_name="credential_references", db_index=False)
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=64, help_text="Of the node.")
+    slot = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "credential_reference"
+        constraints = [models.UniqueConstraint(fields=["version", "key", "slot"], name="credential_reference_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.key}"
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):
