@@ -10,6 +10,7 @@ admin.autodiscover()
 
 api = [
     path("", include("apps.accounts.api.urls")),
+    path("", include("apps.credentials.api.urls")),
     path("", include("apps.workflows.api.urls")),
     path("", include("apps.templates.api.urls")),
     path("", include("apps.executions.api.urls")),

@@ -17,9 +17,11 @@ from apps.engine.outcomes import Failed, NodeError, Outcome, Succeeded
 from apps.engine.statuses import NodeRunStatus
 from apps.executions import protocol
 from apps.executions.announcements import announce_hint
+from apps.executions.credentials import open_for_node
 from apps.executions.protocol import Claim, ClaimedRun, Upstream
 from apps.executions.settlement import SKIPPED_END, End, Settlement, end_of
-from apps.nodes.contract import RunContext
+from apps.nodes.contract import NodeFailure, RunContext
+from apps.nodes.credentials import HeldCredential
 from apps.nodes.execute import perform
 from apps.nodes.registry import get_type
 from workers import faults
@@ -177,10 +179,18 @@ class Stretch:
         except ExpressionError as error:
             return Failed(NodeError(error.code, error.message, dict(error.details)), is_final=True), None
         context = self._context(node, attempt, deferred)
+        if node.credentials:
+            try:
+                context.credentials = self._credentials(node)
+            except NodeFailure as failure:
+                return failure.outcome, None
         self._before_effect(node)
         outcome = self._run_interruptibly(node, config, context, is_resumed=deferred is not None)
         faults.point("effect.after")
-        return outcome, None if node.template.is_constant else orjson.dumps(config)
+        return outcome, None if node.template.is_constant else orjson.dumps(context.redactor.json(config) if node.credentials else config)
+
+    def _credentials(self, node: GraphNode) -> dict[str, HeldCredential]:
+        return open_for_node(node.credentials, workspace_id=self._claim.workspace_id, version_id=self._claim.version_id)
 
     def _before_effect(self, node: GraphNode) -> None:
         if node.traits.is_pure:

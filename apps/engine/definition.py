@@ -17,9 +17,12 @@ from apps.engine.shapes import input_schema_of, input_shape_problems, is_declara
 MAX_NODES = 10_000
 MAX_EDGES = 100_000
 MAX_SECONDS = 366 * 24 * 3600
+MAX_SLOTS = 10
 KEY_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+ID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
+Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Port = Annotated[str, Field(min_length=1, max_length=64)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
@@ -97,6 +100,8 @@ class Node(Part):
     """What people read; the key where it is empty."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Settings of the node type. Texts may hold expressions: ${ … }."""
+    credentials: dict[Key, Id] = Field(default_factory=dict, max_length=MAX_SLOTS)
+    """{slot of the node type: id of a credential}; most types have one slot, `default`. No expressions."""
     join: Join = "all"
     """How many in-edges it waits for."""
     retry: Retry | None = None

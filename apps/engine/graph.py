@@ -1,7 +1,7 @@
 """A definition compiled for running: who follows whom, how a join counts, what each node reads."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apps.engine.definition import AtLeast, DefaultOutput, Definition, Node, Retry
@@ -48,6 +48,7 @@ class GraphNode:
     always     it starts even if every in-edge is dead
     reads      keys whose outputs a run needs
     out        (port, target key) of every out-edge
+    credentials  {slot: id of a credential} that a run needs
     """
 
     key: str
@@ -64,6 +65,7 @@ class GraphNode:
     retry: Retry | None
     timeout_seconds: float | None
     is_disabled: bool
+    credentials: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_join(self) -> bool:
@@ -143,6 +145,7 @@ def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[s
         retry=node.retry,
         timeout_seconds=node.timeout_seconds,
         is_disabled=node.disabled,
+        credentials=node.credentials,
     )
 
 

@@ -28,7 +28,8 @@ def described(node_type: NodeType) -> dict[str, Any]:  # type: ignore[type-arg] 
     """One node type.
 
     {"name", "version", "title", "category", "icon", "description", "help", "effect", "queue",
-     "ports": {"outputs": [str], "can_fail": bool}, "errors": {code: text}, "verbatim": [field],
+     "ports": {"outputs": [str], "can_fail": bool}, "credentials": {slot: {"types": [name], "is_required": bool}},
+     "errors": {code: text}, "verbatim": [field],
      "config_schema": JSON Schema, "example": object}
 
     effect and ports are those of the example; a node's own may depend on its config.
@@ -46,6 +47,7 @@ def described(node_type: NodeType) -> dict[str, Any]:  # type: ignore[type-arg] 
         "effect": node_type.effect_of(node_type.example).value,
         "queue": node_type.queue_of(node_type.example),
         "ports": {"outputs": list(ports.outputs), "can_fail": ports.can_fail},
+        "credentials": {slot: {"types": list(each.types), "is_required": each.is_required} for slot, each in node_type.credentials.items()},
         "errors": dict(node_type.errors),
         "verbatim": sorted(node_type.verbatim),
         "config_schema": _unwrapped(node_type.Config.model_json_schema()),

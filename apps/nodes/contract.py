@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from apps.engine.outcomes import OUT, Failed, NodeError, Outcome
+from apps.nodes.credentials import DEFAULT_SLOT, CredentialSlot, HeldCredential
+from apps.nodes.redaction import NO_SECRETS, Redactor
 
 
 class Effect(StrEnum):
@@ -63,6 +65,7 @@ class RunContext:
     upstream          {node key: output} of the direct predecessors that ran, in the order of the edges; empty unless `reads_upstream`
     state             what `Deferred.state` held; None on a first run
     signal            payload of the signal that woke the node run, None when its time came
+    credentials       {slot: credential} that the node names, open for this node run; they share one redactor
     """
 
     execution_id: str
@@ -78,8 +81,18 @@ class RunContext:
     state: Any = None
     signal: Any = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    credentials: Mapping[str, HeldCredential] = field(default_factory=dict)
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _on_cancel: list[Callable[[], None]] = field(default_factory=list)
+
+    def credential(self, slot: str = DEFAULT_SLOT) -> HeldCredential | None:
+        """The credential that the node names in a slot, None where it names none."""
+        return self.credentials.get(slot)
+
+    @property
+    def redactor(self) -> Redactor:
+        """Takes the secrets of this node run out of a text. Whoever shortens one does it afterwards."""
+        return next((credential.redactor for credential in self.credentials.values()), NO_SECRETS)
 
     @property
     def is_cancelled(self) -> bool:
@@ -122,6 +135,7 @@ class NodeType(Generic[ConfigT]):
     brief            True when it always returns within milliseconds, so that several may share one message
     reads_upstream   True when `run` needs `context.upstream`
     verbatim         config fields whose text is taken as it is: no `${…}` in it is resolved
+    credentials      {slot: what fits there}: places for credentials, by name
     errors           {code: when it fails with this code}, beside those of every node
     example          a config that works, for the docs and the editor
     """
@@ -136,6 +150,7 @@ class NodeType(Generic[ConfigT]):
     brief: ClassVar[bool] = False
     reads_upstream: ClassVar[bool] = False
     verbatim: ClassVar[frozenset[str]] = frozenset()
+    credentials: ClassVar[Mapping[str, CredentialSlot]] = {}
     errors: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
     Config: ClassVar[type[NodeConfig]]

@@ -150,6 +150,19 @@ def resolve(host: str, port: int, timeout: float | None) -> list[str]:
     return answer
 
 
+def allowed_addresses(
+    host: str, port: int, timeout: float | None, resolver: Callable[[str, int, float | None], list[str]] = resolve
+) -> list[str]:
+    """Addresses of a name, each of which may be called; connect to one of them, and not to the name.
+
+    Raises BlockedAddressError when one of them is not allowed, ConnectError or ConnectTimeout.
+    """
+    addresses = list(dict.fromkeys(resolver(host, port, timeout)))
+    if refusal := refusal_of(host, port, addresses, rules_of(tuple(settings.EGRESS_ALLOWED))):
+        raise BlockedAddressError(refusal)
+    return addresses
+
+
 class Guard(httpcore2.NetworkBackend):
     """Opens connections to allowed addresses alone."""
 
@@ -165,9 +178,7 @@ class Guard(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        addresses = list(dict.fromkeys(self._resolve(host, port, _limit(timeout))))
-        if refusal := refusal_of(host, port, addresses, rules_of(tuple(settings.EGRESS_ALLOWED))):
-            raise BlockedAddressError(refusal)
+        addresses = allowed_addresses(host, port, _limit(timeout), self._resolve)
         for address in addresses[:-1]:
             try:
                 return _Stream(self._backend.connect_tcp(address, port, _limit(timeout), local_address, socket_options))

@@ -10,6 +10,7 @@ from apps.engine.json_values import InvalidJsonError, clean_json
 from apps.engine.outcomes import Deferred, Failed, NodeError, Outcome, Succeeded
 from apps.engine.problems import problems_of
 from apps.nodes.contract import NodeFailure, NodeType, RunContext
+from apps.nodes.redaction import redacting_logs
 
 log = logging.getLogger(__name__)
 
@@ -17,8 +18,22 @@ log = logging.getLogger(__name__)
 def perform(node_type: NodeType, config: Any, context: RunContext, resumed: bool = False) -> Outcome:  # type: ignore[type-arg]  # of any config
     """Run a node, or resume it after a Deferred, and return its outcome. Raises no Exception: a surprise is Failed("internal_error").
 
+    The secrets of its credentials are taken out of the outcome and of what is logged meanwhile.
+
     config   the node's config with its expressions resolved
     """
+    if not context.credentials:
+        return _perform(node_type, config, context, resumed)
+    with redacting_logs(context.redactor):
+        outcome = _perform(node_type, config, context, resumed)
+        try:
+            return context.redactor.outcome(outcome)
+        except (TypeError, ValueError):
+            log.exception("The outcome of node '%s' (%s) cannot be searched for secrets.", context.key, node_type.name)
+            return Failed(NodeError("internal_error", "The node failed unexpectedly: what it returned could not be searched for secrets."))
+
+
+def _perform(node_type: NodeType, config: Any, context: RunContext, resumed: bool) -> Outcome:  # type: ignore[type-arg]
     try:
         return _checked(_run(node_type, config, context, resumed))
     except NodeFailure as failure:

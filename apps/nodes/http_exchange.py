@@ -9,7 +9,9 @@ import httpx2
 
 from apps.nodes import egress
 from apps.nodes.contract import NodeFailure
+from apps.nodes.credentials import Authentication, HeldCredential
 from apps.nodes.egress import BlockedAddressError, Call
+from apps.nodes.redaction import NO_SECRETS, Redactor
 
 MAX_REDIRECTS = 3
 _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
@@ -29,22 +31,48 @@ class Reply:
     content: bytes
 
 
-def exchange(request: httpx2.Request, *, call: Call, max_bytes: int, max_redirects: int = MAX_REDIRECTS) -> Reply:
+def exchange(
+    request: httpx2.Request, *, call: Call, max_bytes: int, max_redirects: int = MAX_REDIRECTS, credential: HeldCredential | None = None
+) -> Reply:
     """Send a request and read the response.
 
-    Raises NodeFailure: timeout, connection_failed, blocked_address, response_too_large, bad_response, too_many_redirects, cancelled.
+    credential   attached to what goes to the origin of the request, and to nothing after a redirect has left it
+
+    Raises NodeFailure: timeout, connection_failed, blocked_address, response_too_large, bad_response, too_many_redirects, cancelled,
+    and, with a credential, credential_not_allowed or what its own authentication raises.
     """
-    with _failing(request, call), egress.calling(call):
+    authentication, origin = _authentication(request.url, credential, call), request.url.origin
+    with _failing(request, call, credential.redactor if credential else NO_SECRETS), egress.calling(call):
         for _ in range(max_redirects + 1):
-            reply, request = _hop(request, call, max_bytes, follows=max_redirects > 0)
+            reply, request = _hop(request, call, max_bytes, follows=max_redirects > 0, authentication=authentication)
             if reply is not None:
+                if credential is not None and reply.status == httpx2.codes.UNAUTHORIZED:
+                    credential.forget()
                 return reply
+            if request.url.origin != origin:
+                authentication = None
     raise NodeFailure("too_many_redirects", f"Expected at most {max_redirects} redirects, found more.", url=shown_url(request.url))
 
 
-def _hop(request: httpx2.Request, call: Call, max_bytes: int, *, follows: bool) -> tuple[Reply | None, httpx2.Request]:
-    request.extensions["timeout"] = httpx2.Timeout(max(call.seconds_left, 0.001)).as_dict()
-    response = egress.shared_transport().handle_request(request)
+def _authentication(url: httpx2.URL, credential: HeldCredential | None, call: Call) -> Authentication | None:
+    if credential is None:
+        return None
+    if credential.authenticate is None:
+        message = f"A credential of type {credential.type} says nothing to an HTTP server."
+        raise NodeFailure("credential_not_allowed", message, is_final=True)
+    if not credential.may_go_to(url):
+        allowed = ", ".join(map(str, credential.allowed_hosts)) or "none"
+        message = f"Credential '{credential.name}' may not be sent to {shown_url(url)}; its allowed hosts: {allowed}."
+        raise NodeFailure("credential_not_allowed", message, is_final=True, url=shown_url(url))
+    return credential.authenticate(call)
+
+
+def _hop(
+    request: httpx2.Request, call: Call, max_bytes: int, *, follows: bool, authentication: Authentication | None
+) -> tuple[Reply | None, httpx2.Request]:
+    sent = request if authentication is None else authentication.applied_to(request)
+    sent.extensions["timeout"] = httpx2.Timeout(max(call.seconds_left, 0.001)).as_dict()
+    response = egress.shared_transport().handle_request(sent)
     try:
         if follows and response.status_code in _REDIRECTS and "location" in response.headers:
             return None, _redirected(request, response)
@@ -97,7 +125,7 @@ def shown_url(url: httpx2.URL) -> str:
 
 
 @contextmanager
-def _failing(request: httpx2.Request, call: Call) -> Iterator[None]:
+def _failing(request: httpx2.Request, call: Call, redactor: Redactor) -> Iterator[None]:
     url = shown_url(request.url)
     what = f"{request.method} {url}"
     try:
@@ -110,14 +138,14 @@ def _failing(request: httpx2.Request, call: Call) -> Iterator[None]:
         if isinstance(error, httpx2.TimeoutException):
             raise NodeFailure("timeout", f"{what} took longer than its time limit.", url=url) from error
         if isinstance(error, httpx2.NetworkError) or call.saw_end:
-            raise NodeFailure("connection_failed", f"{what}: the connection failed: {_sentence(error)}", url=url) from error
+            raise NodeFailure("connection_failed", f"{what}: the connection failed: {_sentence(error, redactor)}", url=url) from error
         if isinstance(error, httpx2.LocalProtocolError):
-            raise NodeFailure("invalid_request", f"{what} cannot be sent: {_sentence(error)}", is_final=True, url=url) from error
-        raise NodeFailure("bad_response", f"{what}: the response is not HTTP: {_sentence(error)}", url=url) from error
+            raise NodeFailure("invalid_request", f"{what} cannot be sent: {_sentence(error, redactor)}", is_final=True, url=url) from error
+        raise NodeFailure("bad_response", f"{what}: the response is not HTTP: {_sentence(error, redactor)}", url=url) from error
     except (httpx2.InvalidURL, httpx2.DecodingError) as error:
-        raise NodeFailure("bad_response", f"{what}: {_sentence(error)}", url=url) from error
+        raise NodeFailure("bad_response", f"{what}: {_sentence(error, redactor)}", url=url) from error
 
 
-def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+def _sentence(error: Exception, redactor: Redactor) -> str:
+    text = redactor.text(" ".join(str(error).split())) or type(error).__name__
     return (text if len(text) <= 300 else text[:299] + "…").rstrip(".") + "."

@@ -33,6 +33,7 @@ def _section(node_type: dict[str, Any]) -> str:
         node_type["help"],
         f"Effect: {node_type['effect']}. Ports: {ports}.",
         _config(node_type),
+        _credentials(node_type["credentials"]),
         _example(node_type),
         f"Fails with:\n\n{_errors(node_type['errors'])}" if node_type["errors"] else "",
     ]
@@ -75,6 +76,14 @@ def _bounds(field: dict[str, Any]) -> str:
 
 def _code(value: object) -> str:
     return f"`{json.dumps(value)}`"
+
+
+def _credentials(slots: dict[str, Any]) -> str:
+    lines = [
+        f"- `{slot}`{' (required)' if each['is_required'] else ''}: {', '.join(f'`{name}`' for name in each['types'])}"
+        for slot, each in slots.items()
+    ]
+    return "\n".join(["Credentials, by slot:", "", *lines]) if lines else ""
 
 
 def _example(node_type: dict[str, Any]) -> str:

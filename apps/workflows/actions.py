@@ -17,6 +17,7 @@ from apps.engine.problems import InvalidDefinitionError, Problem
 from apps.engine.validation import validate
 from apps.nodes.registry import all_types
 from apps.workflows.compiled import compile_version, start_plan
+from apps.workflows.credentials import check_credentials, record_references
 from apps.workflows.merging import EditConflictError, merge_into
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.parts import record_parts
@@ -77,9 +78,10 @@ def create_workflow(
     """Make a workflow and its version 1. Name and description are the definition's own where they are None.
 
     Who makes it owns it: where the role in the workspace does not allow sharing and deleting, a share does.
-    Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
+    Raises InvalidDefinitionError, CredentialNotUsableError, WorkflowNameTakenError; nothing is stored then.
     """
     checked = _check(definition)
+    check_credentials(checked.definition, workspace_id=workspace.pk, author=created_by)
     with transaction.atomic():
         workflow = Workflow(
             workspace=workspace,
@@ -109,9 +111,10 @@ def save_version(
 
     base_number   the version that the definition was made from: where it is not the newest, what others changed since is merged in.
                   None: the definition is taken as it is
-    Raises InvalidDefinitionError, EditConflictError, UnknownBaseError, BaseGoneError; nothing is stored then.
+    Raises InvalidDefinitionError, CredentialNotUsableError, EditConflictError, UnknownBaseError, BaseGoneError; nothing is stored then.
     """
     checked = _check(definition)
+    check_credentials(checked.definition, workspace_id=workflow.workspace_id, author=created_by)
     with transaction.atomic():
         workflow = _lock(workflow.pk)
         newest = workflow.versions.select_related("created_by").defer("definition", "start").latest("number")
@@ -216,6 +219,7 @@ def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, chang
         created_by=created_by,
     )
     record_parts(version)
+    record_references(version, checked.definition)
     return version
 
 

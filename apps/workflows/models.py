@@ -12,6 +12,7 @@ from apps.accounts.models import Team, User, Workspace
 from apps.accounts.permissions import Permission
 from apps.core.json_fields import JsonDecoder
 from apps.core.models import BaseModel
+from apps.credentials.models import Credential
 from apps.workflows.levels import LINK_CHOICES, Level
 from apps.workflows.shares import shared_with
 
@@ -193,6 +194,24 @@ class Favourite(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.workflow} of {self.user}"
+
+
+class CredentialReference(models.Model):
+    """One place of a version that names a credential: which workflows use it is one query."""
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.CASCADE, related_name="credential_references", db_index=False)
+    credential = models.ForeignKey(Credential, on_delete=models.CASCADE, related_name="+")
+    key = models.CharField(max_length=64, help_text="Of the node.")
+    slot = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "credential_reference"
+        constraints = [models.UniqueConstraint(fields=["version", "key", "slot"], name="credential_reference_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.version}: {self.key}"
 
 
 class GrantQuerySet(models.QuerySet["Grant"]):

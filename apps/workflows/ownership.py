@@ -6,7 +6,7 @@ from apps.accounts.models import User, Workspace
 from apps.engine.errors import InvalidError
 from apps.workflows.actions import WorkflowInUseError, _save_named
 from apps.workflows.levels import Level
-from apps.workflows.models import Workflow
+from apps.workflows.models import CredentialReference, Workflow
 from apps.workflows.sharing import let_own
 
 
@@ -53,6 +53,7 @@ def transfer_workflow(*, workflow: Workflow, to: Workspace, transferred_by: User
     workflow.tags.clear()
     workflow.versions.update(workspace=to)
     workflow.drafts.update(workspace=to)
+    CredentialReference.objects.filter(version__workflow=workflow).update(workspace=to)
     workflow.workspace, workflow.folder = to, None
     _save_named(workflow, update_fields=["workspace", "folder", "updated_at"])
     let_own(workflow=workflow, user=transferred_by, granted_by=transferred_by)

@@ -60,6 +60,7 @@ UNFOLD = {
                     _link("Tags", "sell", "workflows_tag", "workflows.view_tag"),
                     _link("Shares", "group_add", "workflows_grant", "workflows.view_grant"),
                     _link("Share links", "link", "workflows_sharelink", "workflows.view_sharelink"),
+                    _link("Credentials", "key", "credentials_credential", "credentials.view_credential"),
                 ],
             },
             {

@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "apps.accounts",
     "apps.realtime",
     "apps.nodes",
+    "apps.credentials",
     "apps.workflows",
     "apps.templates",
     "apps.executions",
@@ -160,6 +161,9 @@ WORKFLOW_ENV = {"example_url": EXAMPLE_URL}
 NODE_FUNCTION_MODULES = env.list("NODE_FUNCTION_MODULES", default=[])  # imported for the functions that they register with @node_function
 # Addresses that nodes may call though they are not public: host:port, CIDR, or CIDR with a port as in 10.0.0.0/8:443 or [fd00::/8]:443.
 EGRESS_ALLOWED = [*env.list("EGRESS_ALLOWED", default=[]), *filter(None, [urlsplit(EXAMPLE_URL).netloc])]
+# Keys that seal credentials: `id:base64 of 32 bytes`, separated by commas; the first one seals, the others still open. Where it is empty,
+# a key made from SECRET_KEY seals.
+CREDENTIAL_KEYS = env.str("CREDENTIAL_KEYS", default="")
 OBJECT_STORE_URL = env.str(
     "OBJECT_STORE_URL", default=f"file://{STATE_DIR / 'objects'}"
 )  # outputs that are too large for a row; or s3://bucket/prefix
@@ -303,6 +307,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "apps.core.api.description.add_errors"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "CredentialLevel": "apps.credentials.models.CredentialGrant.Level",
         "Priority": "apps.executions.models.Execution.Priority",
         "ExecutionStatus": [status.value for status in ExecutionStatus],
         "NodeRunStatus": [status.value for status in NodeRunStatus],
@@ -343,7 +348,8 @@ LOGGING = {
             "style": "{",
         }
     },
-    "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"secrets": {"()": "apps.nodes.redaction.RedactingFilter"}},
+    "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["secrets"]}},
     "root": {"handlers": ["output"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},

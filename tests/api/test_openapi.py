@@ -45,7 +45,12 @@ def test_no_request_makes_the_server_stumble_and_every_answer_is_as_described(la
     template = ada.post_json("/workflow-templates", {"workflow": made["id"]}, 201)
     node_template = ada.post_json("/node-templates", {"name": "minute", "type": "control.delay", "config": {"seconds": 60}}, 201)
     link = ada.post_json(f"/workflows/{made['id']}/links", {"level": "executor"}, 201)
+    bearer = {"name": "key", "type": "bearer", "fields": {"token": "a-secret-token"}, "allowed_hosts": ["api.example.com"]}
+    credential = ada.post_json("/credentials", bearer, 201)["id"]
+    grant = ada.post_json(f"/credentials/{credential}/grants", {"user": str(ada.user.pk), "level": "user"}, 201)["id"]
     known = {
+        "credential_id": credential,
+        "grant_id": grant,
         "workflow_id": made["id"],
         "execution_id": started["id"],
         "key": "start",

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from apps.accounts.actions import create_user
 from apps.accounts.models import Membership, User, Workspace
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
 from apps.workflows.drafts import keep_draft
@@ -82,6 +83,7 @@ KEY = {"name": "ci", "scopes": ["workflow.view"]}
 SERVICE_ACCOUNTS = "workspaces/<uuid:workspace_id>/service-accounts"
 SERVICE_ACCOUNT = f"{SERVICE_ACCOUNTS}/<uuid:account_id>"
 EXPORT = {"structforge": 1, "kind": "bundle", "workflows": []}
+CREDENTIAL = {"name": "key", "type": "bearer", "fields": {"token": "a-secret-token"}, "allowed_hosts": ["api.example.com"]}
 ROUTES = [
     Route("get", "users/me", others=200),
     Route("patch", "users/me", others=200, body={"language": "zh"}),
@@ -213,6 +215,16 @@ ROUTES = [
     Route("post", "workflows/import", others=200, body=EXPORT),
     Route("get", "workspaces/<uuid:workspace_id>/version-retention", apart=True),
     Route("put", "workspaces/<uuid:workspace_id>/version-retention", apart=True, body={"keep": 10}),
+    Route("get", "credential-types", others=200),
+    Route("get", "credentials", others=200),
+    Route("post", "credentials", ok=201, others=201, body=CREDENTIAL),
+    Route("get", "credentials/<uuid:credential_id>", apart=True),
+    Route("patch", "credentials/<uuid:credential_id>", apart=True, body={"name": "new"}),
+    Route("delete", "credentials/<uuid:credential_id>", ok=204, apart=True),
+    Route("post", "credentials/<uuid:credential_id>/test", apart=True),
+    Route("get", "credentials/<uuid:credential_id>/grants", apart=True),
+    Route("post", "credentials/<uuid:credential_id>/grants", ok=201, apart=True, body={"user": "<friend_id>", "level": "user"}),
+    Route("delete", "credentials/<uuid:credential_id>/grants/<uuid:grant_id>", ok=204, apart=True),
     Route("get", "executions", others=200),
     Route("post", "executions", ok=409, needs=P.WORKFLOW_RUN, body={"workflow": "<workflow_id>", **START}),
     Route("post", "executions", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", **START}),
@@ -282,7 +294,13 @@ def things(ada: ApiClient) -> dict[str, str]:
     join(ada, second, "owner")
     workflow = Workflow.objects.get(pk=made["id"])
     keep_draft(workflow=workflow, user=ada.user, definition={**ORDER, "name": SECRET_NAME})
+    credential = ada.post_json("/credentials", {**CREDENTIAL, "name": SECRET_NAME}, 201)["id"]
+    friend = str(create_user(username="friend", password=None).pk)
+    grant = ada.post_json(f"/credentials/{credential}/grants", {"user": friend, "level": "user"}, 201)["id"]
     return {
+        "<uuid:credential_id>": credential,
+        "<uuid:grant_id>": grant,
+        "<friend_id>": friend,
         "<uuid:template_id>": ada.post_json("/workflow-templates", {"workflow": made["id"]}, 201)["id"],
         "<uuid:node_template_id>": ada.post_json("/node-templates", node_template, 201)["id"],
         "<uuid:account_id>": ada.post_json(f"/workspaces/{workspace}/service-accounts", {"name": "ci", "role": "viewer"}, 201)["id"],
@@ -399,6 +417,8 @@ def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, 
 EXAMPLES = {
     "<uuid:template_id>": "0" * 32,
     "<uuid:node_template_id>": "0" * 32,
+    "<uuid:credential_id>": "0" * 32,
+    "<uuid:grant_id>": "0" * 32,
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
     "<uuid:workspace_id>": "0" * 32,

@@ -13,9 +13,11 @@ from apps.accounts.models import Invitation, Membership, Role, Team, TeamMember,
 from apps.core import fence
 from apps.core.postgresql.base import WEB_ROLE
 from apps.core.postgresql.caller import Caller
+from apps.credentials.models import Credential, CredentialGrant
 from apps.executions.actions import start_execution
 from apps.executions.models import Execution, ExecutionEvent, Gate, NodeRun
 from apps.workflows.models import Folder, Grant, Level, Workflow, WorkflowVersion
+from tests.apps.credentials import make_credential
 from tests.factories import make_version, make_workspace
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +74,7 @@ def version() -> WorkflowVersion:
     Invitation.objects.create(workspace=workspace, email="d@example.com", role="viewer", token_hash="x", expires_at=in_a_week)
     execution = start_execution(workflow=version.workflow).execution_id
     Gate.objects.create(workspace=workspace, execution_id=execution, key="join", expected=2, needed=2)
+    make_credential("ada")
     return version
 
 
@@ -105,7 +108,7 @@ def test_the_web_role_without_a_caller_sees_no_row_of_any_workspace(version):
 
 
 PEOPLE = [Workspace, Membership, Role, Team, TeamMember, Invitation]
-FILLED = [*PEOPLE, Folder, Workflow, WorkflowVersion, Grant, Execution, NodeRun, Gate, ExecutionEvent]
+FILLED = [*PEOPLE, Folder, Workflow, WorkflowVersion, Grant, Credential, Execution, NodeRun, Gate, ExecutionEvent]
 
 
 @pytest.mark.parametrize("model", FILLED)
@@ -188,6 +191,19 @@ def test_a_share_reaches_through_the_fence_for_what_was_shared_and_no_further(sh
         WorkflowVersion.objects.create(workspace=version.workspace, workflow=version.workflow, number=2, definition={}, content_hash="2")
         assert not Membership.objects.exclude(user=guest).exists()
         assert Workspace.objects.filter(pk=version.workspace_id).update(name="taken") == 0, "its name is seen, and no more"
+
+
+@pytest.mark.parametrize("by_team", [False, True])
+def test_a_credential_that_was_granted_is_reached_and_no_other(by_team, version):
+    granted, guest = make_credential("ada", name="granted"), stranger()
+    team = Team.objects.create(workspace=version.workspace, name="guests")
+    TeamMember.objects.create(team=team, user=guest)
+    CredentialGrant.objects.create(credential=granted, level="user", **({"team": team} if by_team else {"user": guest}))
+    with behind_fence(guest):
+        assert list(Credential.objects.all()) == [granted]
+        assert [grant.credential for grant in CredentialGrant.objects.all()] == [granted]
+    with fence.around(Caller(guest.pk, version.workspace_id)):
+        assert not Credential.objects.exists(), "no share reaches through a key"
 
 
 def test_a_key_reaches_one_workspace_and_no_share(version):

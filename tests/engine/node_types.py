@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from apps.nodes.contract import Effect, NodeConfig, NodeType, Ports
+from apps.nodes.credentials import CredentialSlot
 
 
 class NoConfig(NodeConfig):
@@ -50,7 +51,14 @@ class Set(NodeType[SetConfig]):
 
 class Request(NodeType[RequestConfig]):
     name, title, category, icon, effect = "http.request", "Request", "integration", "globe", Effect.EXTERNAL
+    credentials: ClassVar = {"default": CredentialSlot(("bearer",))}
     Config: ClassVar = RequestConfig
+
+
+class Query(NodeType[SetConfig]):
+    name, title, category, icon, effect = "database.query", "Query", "data", "table", Effect.EXTERNAL
+    credentials: ClassVar = {"default": CredentialSlot(("database",), is_required=True)}
+    Config: ClassVar = SetConfig
 
 
 class Branch(NodeType[SetConfig]):
@@ -61,4 +69,4 @@ class Branch(NodeType[SetConfig]):
         return Ports(("true", "false"), can_fail=False)
 
 
-CATALOG = {each.name: each() for each in (Trigger, Set, Request, Branch)}
+CATALOG = {each.name: each() for each in (Trigger, Set, Request, Query, Branch)}

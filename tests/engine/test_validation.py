@@ -331,6 +331,36 @@ def test_a_wide_and_dense_graph_is_validated():
     assert validate(data, CATALOG).warnings == ()
 
 
+CREDENTIAL = "0193b2a4-7c11-7a55-9a3e-0d6f5b8c1e42"
+
+
+@pytest.mark.parametrize(
+    ("kind", "credentials", "pointer", "suggestion"),
+    [
+        ("data.set", {"default": CREDENTIAL}, "/nodes/0/credentials/default", None),
+        ("http.request", {"defualt": CREDENTIAL}, "/nodes/0/credentials/defualt", "default"),
+        ("database.query", {}, "/nodes/0/credentials", None),
+    ],
+)
+def test_a_credential_without_a_place_and_a_place_without_the_credential_it_needs_are_refused(kind, credentials, pointer, suggestion):
+    config = {"url": "https://example.org"} if kind == "http.request" else {}
+    fault = only_fault_of(document([{"key": "a", "type": kind, "config": config, "credentials": credentials}]))
+    assert (fault["pointer"], fault["suggestion"]) == (pointer, suggestion)
+
+
+@pytest.mark.parametrize(
+    "value", ["", "shop", "${input.id}", CREDENTIAL.upper(), f"{CREDENTIAL}\n", f"{{{CREDENTIAL}}}", 5, None, [CREDENTIAL]]
+)
+def test_a_credential_is_named_by_its_id_and_by_no_expression(value):
+    node = {"key": "a", "type": "http.request", "config": {"url": "https://example.org"}, "credentials": {"default": value}}
+    assert only_fault_of(document([node]))["pointer"] == "/nodes/0/credentials/default"
+
+
+def test_a_credential_in_its_place_is_taken():
+    node = {"key": "a", "type": "database.query", "credentials": {"default": CREDENTIAL}}
+    assert validate(document([node]), CATALOG).definition.nodes[0].credentials == {"default": CREDENTIAL}
+
+
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30, unique=True))
 def test_a_graph_is_refused_exactly_when_it_has_a_cycle(pairs: list[tuple[int, int]]):
     data = document([f"n{index}" for index in range(10)], *(f"n{source} -> n{target}" for source, target in pairs))

@@ -9,6 +9,7 @@ from itertools import islice
 from apps.engine.definition import Definition, parse_definition
 from apps.engine.problems import MAX_PROBLEMS, InvalidDefinitionError, Problem
 from apps.engine.validation.configs import check_configs
+from apps.engine.validation.credentials import check_credentials
 from apps.engine.validation.draft import Draft, NodeTypeLike, Traits
 from apps.engine.validation.effects import check_effects
 from apps.engine.validation.lineage import Lineage
@@ -67,6 +68,7 @@ class _Validation:
         draft = Draft(self.definition, self._catalog, traits)
         yield from check_structure(draft)
         yield from check_effects(draft)
+        yield from check_credentials(draft)
         self._references = References(draft)
         yield from self._references.faults()
         order = order_of(draft)

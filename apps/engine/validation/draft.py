@@ -22,6 +22,11 @@ class PortsLike(Protocol):
     def can_fail(self) -> bool: ...
 
 
+class SlotLike(Protocol):
+    @property
+    def is_required(self) -> bool: ...
+
+
 class NodeTypeLike(Protocol):
     """What validation asks of a node type; `apps.nodes.contract.NodeType` is one."""
 
@@ -36,6 +41,9 @@ class NodeTypeLike(Protocol):
 
     @property
     def verbatim(self) -> frozenset[str]: ...
+
+    @property
+    def credentials(self) -> Mapping[str, SlotLike]: ...
 
     def ports(self, config: Mapping[str, Any], /) -> PortsLike: ...
 

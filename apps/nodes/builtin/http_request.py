@@ -15,8 +15,10 @@ from apps.engine.json_values import InvalidJsonError, loads
 from apps.engine.outcomes import Failed, NodeError, Outcome, Succeeded
 from apps.engine.pointers import pointer_to
 from apps.nodes.contract import Effect, NodeConfig, NodeFailure, NodeType, RunContext, is_constant
+from apps.nodes.credentials import DEFAULT_SLOT, CredentialSlot
 from apps.nodes.egress import Call
 from apps.nodes.http_exchange import MAX_REDIRECTS, Reply, exchange, shown_url, url_fault
+from apps.nodes.redaction import Redactor
 from apps.nodes.registry import register
 
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -55,7 +57,7 @@ class HttpRequestConfig(NodeConfig):
     """Parameters that are added to the URL; an array gives one several times."""
 
     headers: Annotated[dict[str, str | int | float], AfterValidator(_headers)] = Field(default={}, title="Headers")
-    """Headers of the request. On a redirect to another origin all are left out that could be credentials."""
+    """Headers of the request. A secret belongs into a credential. On a redirect to another origin all are left out that could be one."""
 
     body: Any = Field(default=None, title="Body")
     """The body: any JSON value for `json`, an object for `form`, a text for `text`; null sends none."""
@@ -93,7 +95,8 @@ class HttpRequest(NodeType[HttpRequestConfig]):
     """Send an HTTP request; the output is {"status": int, "headers": {name: text}, "body": any}.
 
     The body is JSON, text, or base64 text beside "encoding": "base64"; null when there is none.
-    Only public addresses are called, and those that the operator allows.
+    Only public addresses are called, and those that the operator allows. A credential of the node is attached to the request where its
+    allowed hosts name the host, and is left behind by a redirect to another origin.
     """
 
     name = "http.request"
@@ -101,6 +104,7 @@ class HttpRequest(NodeType[HttpRequestConfig]):
     category = "integration"
     icon = "globe"
     effect = Effect.EXTERNAL
+    credentials: ClassVar = {DEFAULT_SLOT: CredentialSlot(types=("api_key", "basic", "bearer", "oauth2_client_credentials"))}
     errors: ClassVar = {
         "http_status": "the response has a status that is not expected; `details.status` says which",
         "timeout": "it took longer than the time limit",
@@ -110,6 +114,9 @@ class HttpRequest(NodeType[HttpRequestConfig]):
         "bad_response": "the response is not HTTP, not of the format asked for, or redirects to where nodes do not go",
         "too_many_redirects": "more than three redirects",
         "invalid_request": "the request cannot be written as HTTP",
+        "credential_unavailable": "the credential is gone, may not be used here any more, has expired, or cannot be opened",
+        "credential_not_allowed": "the credential may not be sent to this host",
+        "token_refused": "the token server of the credential gave no token",
     }
     example: ClassVar = {
         "method": "POST",
@@ -139,8 +146,9 @@ class HttpRequest(NodeType[HttpRequestConfig]):
             call=call,
             max_bytes=config.max_response_mb * 1024 * 1024,
             max_redirects=MAX_REDIRECTS if config.follow_redirects else 0,
+            credential=context.credential(),
         )
-        return _outcome(config, reply)
+        return _outcome(config, reply, context.redactor)
 
 
 def _faults(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -179,10 +187,14 @@ def _request(config: HttpRequestConfig, context: RunContext) -> httpx2.Request:
     return httpx2.Request(config.method, url, headers=headers, content=config.body)
 
 
-def _outcome(config: HttpRequestConfig, reply: Reply) -> Outcome:
+def _outcome(config: HttpRequestConfig, reply: Reply, redactor: Redactor) -> Outcome:
     if _is_among(reply.status, config.expected):
         return Succeeded({"status": reply.status, "headers": dict(reply.headers), **_body(config, reply)})
-    excerpt = reply.content[: EXCERPT_LENGTH * 4].decode(errors="replace").replace("\0", "\ufffd")[:EXCERPT_LENGTH]
+    # First without secrets, then short: a secret that the cut went through would not be found.
+    body = (
+        redactor.text(reply.content.decode(errors="replace")) if redactor else reply.content[: EXCERPT_LENGTH * 4].decode(errors="replace")
+    )
+    excerpt = body.replace("\0", "\ufffd")[:EXCERPT_LENGTH]
     url = shown_url(httpx2.URL(config.url))
     error = NodeError(
         "http_status",

@@ -18,6 +18,11 @@ class PortsOutput(serializers.Serializer[Any]):
     can_fail = serializers.BooleanField(help_text="It has the port `error` too.")
 
 
+class CredentialSlotOutput(serializers.Serializer[Any]):
+    types = serializers.ListField(child=serializers.CharField(), help_text="Names of the credential types that fit.")
+    is_required = serializers.BooleanField()
+
+
 class NodeTypeOutput(serializers.Serializer[Any]):
     """A node type. Effect and ports are those of the example; a node's own may depend on its config."""
 
@@ -31,6 +36,7 @@ class NodeTypeOutput(serializers.Serializer[Any]):
     effect = serializers.ChoiceField(choices=["pure", "idempotent", "external"])
     queue = serializers.CharField(help_text="Fleet that runs it.")
     ports = PortsOutput()
+    credentials = serializers.DictField(child=CredentialSlotOutput(), help_text="{slot: what fits there}")
     errors = serializers.DictField(child=serializers.CharField(), help_text="{code: when it fails with it}")
     verbatim = serializers.ListField(child=serializers.CharField(), help_text="Config fields in which ${ … } is not an expression.")
     config_schema = JsonObject(help_text="JSON Schema of the config.")
