@@ -55,6 +55,7 @@ class Route:
 
 
 START = {"input": {"amount": 1}}
+SECRET_NAME = "the ledger of Ada"
 ROUTES = [
     Route("get", "users/me", others=200),
     Route("get", "definition-schema", others=200),
@@ -68,7 +69,7 @@ ROUTES = [
     Route("patch", "workflows/<uuid:workflow_id>", needs=P.WORKFLOW_EDIT, body={"description": "new"}),
     Route("delete", "workflows/<uuid:workflow_id>", ok=409, needs=P.WORKFLOW_MANAGE),
     Route("get", "workflows/<uuid:workflow_id>/versions", needs=P.WORKFLOW_VIEW),
-    Route("post", "workflows/<uuid:workflow_id>/versions", needs=P.WORKFLOW_EDIT, body={"definition": ORDER}),
+    Route("post", "workflows/<uuid:workflow_id>/versions", needs=P.WORKFLOW_EDIT, body={"definition": {**ORDER, "name": SECRET_NAME}}),
     Route("get", "workflows/<uuid:workflow_id>/versions/<int:number>", needs=P.WORKFLOW_VIEW),
     Route("post", "workflows/<uuid:workflow_id>/versions/<int:number>/publish", needs=P.WORKFLOW_EDIT),
     Route("post", "workflows/<uuid:workflow_id>/unpublish", needs=P.WORKFLOW_EDIT),
@@ -126,9 +127,6 @@ def methods_of(path: str) -> set[str]:
 @pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
 def test_every_method_of_an_address_is_listed_here(path):
     assert {route.method for route in ROUTES if route.path == path} == methods_of(f"api/v1/{path}")
-
-
-SECRET_NAME = "the ledger of Ada"
 
 
 @pytest.fixture
