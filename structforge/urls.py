@@ -12,6 +12,7 @@ api = [
     path("", include("apps.accounts.api.urls")),
     path("", include("apps.workflows.api.urls")),
     path("", include("apps.executions.api.urls")),
+    path("", include("apps.audit.api.urls")),
 ]
 
 urlpatterns = [

@@ -8,10 +8,12 @@ from allauth.headless.constants import Client
 from allauth.headless.internal.authkit import authentication_context
 from allauth.headless.internal.decorators import mark_request_as_headless
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest
 
 from apps.accounts.models import User, Workspace
 from apps.accounts.tokens import Tokens, TokenStrategy
+from apps.core.audit import Verb, record
 from apps.core.errors import TooManyRequestsError, UnauthenticatedError
 
 
@@ -77,6 +79,8 @@ def refresh(*, refresh_token: str) -> Tokens:
     return Tokens(*pair)
 
 
+@transaction.atomic
 def log_out(*, refresh_token: str | None, access_token: str | None) -> None:
     """End the session that a token belongs to; its access tokens stop at once. Unknown tokens are no error: they are out already."""
-    TokenStrategy().close(access_token=access_token, refresh_token=refresh_token)
+    for user in User.objects.filter(pk__in=TokenStrategy().close(access_token=access_token, refresh_token=refresh_token)):
+        record(Verb.USER_LOGGED_OUT, user, actor=user, personal_of=user.pk)

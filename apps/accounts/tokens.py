@@ -80,11 +80,15 @@ class TokenStrategy(JWTTokenStrategy):
             session.delete()
         return pair
 
-    def close(self, *, access_token: str | None, refresh_token: str | None) -> None:
-        """End the session of these tokens."""
+    def close(self, *, access_token: str | None, refresh_token: str | None) -> set[UUID]:
+        """End the sessions of these tokens. Returns whose were open until now."""
         claims = [decode_token(token, use) for token, use in ((access_token, "access"), (refresh_token, "refresh")) if token]
-        keys = [session_key_from_sid(each["sid"]) for each in claims if each]
-        Session.objects.filter(session_key__in=[key for key in keys if key]).delete()
+        owners = {session_key_from_sid(each["sid"]): str_to_user_id(each["sub"]) for each in claims if each}
+        open_keys = list(
+            Session.objects.select_for_update().filter(session_key__in=[key for key in owners if key]).values_list("pk", flat=True)
+        )
+        Session.objects.filter(pk__in=open_keys).delete()
+        return {owners[key] for key in open_keys}
 
 
 @dataclass(frozen=True, slots=True)

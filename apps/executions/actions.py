@@ -9,6 +9,7 @@ import orjson
 from django.db import connection, transaction
 
 from apps.accounts.models import User
+from apps.core.audit import Verb
 from apps.core.ids import uuid7
 from apps.engine.errors import ConflictError, InvalidError, NotFoundError
 from apps.engine.input_schema import input_problems
@@ -17,6 +18,7 @@ from apps.engine.outcomes import Failed, NodeError, Succeeded
 from apps.executions import handoff, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.protocol import Ready
+from apps.executions.recorded import call_recorded
 from apps.executions.settling import settle_held
 from apps.workflows.compiled import StartPlan
 from apps.workflows.models import Workflow, WorkflowVersion
@@ -176,27 +178,29 @@ def cancel_execution(*, execution_id: UUID) -> str:
 
     Returns the new status, `cancelling` or `cancelled`. Raises WrongStatusError when it has ended, ExecutionNotFoundError.
     """
-    result = protocol.call_repeating("select cancel_v1(%(execution)s, null) as result", execution=execution_id)
-    return _moved(execution_id, result, allowed={"pending", "running", "paused"}, verb="cancelled")
+    allowed = {"pending", "running", "paused"}
+    result = call_recorded(Verb.EXECUTION_CANCELLED, "cancel_v1(%(execution)s, null)", execution_id=execution_id, allowed=allowed)
+    return _moved(execution_id, result, allowed=allowed, verb="cancelled")
 
 
 def pause_execution(*, execution_id: UUID) -> str:
     """Let nothing new begin; what runs finishes. Raises WrongStatusError unless it runs."""
-    result = _pause(execution_id, is_pause=True)
+    result = _pause(Verb.EXECUTION_PAUSED, execution_id, is_pause=True, allowed={"running"})
     return _moved(execution_id, result, allowed={"running"}, verb="paused")
 
 
 def resume_execution(*, execution_id: UUID) -> str:
     """Go on after a pause. Raises WrongStatusError unless it is paused."""
-    result = _pause(execution_id, is_pause=False)
+    result = _pause(Verb.EXECUTION_RESUMED, execution_id, is_pause=False, allowed={"paused"})
     status = _moved(execution_id, result, allowed={"paused"}, verb="resumed")
     handoff.send(protocol.ready_in(result, execution_id=execution_id, version_id=UUID(result["version"])))
     return status
 
 
-def _pause(execution_id: UUID, *, is_pause: bool) -> dict[str, Any]:
-    statement = "select pause_v1(%(execution)s, %(pause)s, %(due)s::interval) as result"
-    result: dict[str, Any] = protocol.call_repeating(statement, execution=execution_id, pause=is_pause, due=f"{protocol.DUE_SECONDS} s")
+def _pause(verb: Verb, execution_id: UUID, *, is_pause: bool, allowed: set[str]) -> dict[str, Any]:
+    function = "pause_v1(%(execution)s, %(pause)s, %(due)s::interval)"
+    parameters: dict[str, Any] = {"pause": is_pause, "due": f"{protocol.DUE_SECONDS} s"}
+    result: dict[str, Any] = call_recorded(verb, function, execution_id=execution_id, allowed=allowed, **parameters)
     return result
 
 
@@ -238,8 +242,11 @@ def resolve_uncertain(*, node_run_id: int, decision: Literal["rerun", "success",
     """
     check_json(output)
     token = uuid4()
-    result = protocol.call_repeating(
-        "select resolve_uncertain_v1(%(node_run)s, %(rerun)s, %(token)s, %(due)s::interval) as result",
+    result = call_recorded(
+        Verb.NODE_RUN_RESOLVED,
+        "resolve_uncertain_v1(%(node_run)s, %(rerun)s, %(token)s, %(due)s::interval)",
+        allowed={"uncertain"},
+        after={"decision": decision, "message": message},
         node_run=node_run_id,
         rerun=decision == "rerun",
         token=token,

@@ -10,6 +10,8 @@ from django.db.models import Max, ProtectedError
 from django.db.models.functions import Now
 
 from apps.accounts.models import User, Workspace
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.definition import Definition
 from apps.engine.errors import ConflictError, InvalidError
 from apps.engine.problems import Problem
@@ -71,7 +73,7 @@ def create_workflow(
     Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
     """
     checked = _check(definition)
-    with transaction.atomic():
+    with transaction.atomic(), audit.together():
         workflow = Workflow(
             workspace=workspace,
             name=checked.definition.name if name is None else name,
@@ -79,6 +81,7 @@ def create_workflow(
             created_by=created_by,
         )
         _save_named(workflow, force_insert=True)
+        audit.record(Verb.WORKFLOW_CREATED, workflow, after={"name": workflow.name, "description": workflow.description})
         version = _insert_version(workflow, checked, number=1, changelog="", created_by=created_by)
         if publish:
             _publish(workflow, version)
@@ -93,7 +96,7 @@ def save_version(
     Raises InvalidDefinitionError; nothing is stored then.
     """
     checked = _check(definition)
-    with transaction.atomic():
+    with transaction.atomic(), audit.together():
         workflow = Workflow.objects.select_for_update().get(pk=workflow.pk)
         version = workflow.versions.filter(content_hash=checked.content_hash).first()
         created = version is None
@@ -114,20 +117,26 @@ def publish_version(*, version: WorkflowVersion) -> Workflow:
     return workflow
 
 
+@transaction.atomic
 def unpublish_workflow(*, workflow: Workflow) -> Workflow:
     """Let nothing start by workflow any more. A version can still be started by its id."""
+    before = {"published_version": workflow.published_version_id}
     workflow.published_version = None
     workflow.save(update_fields=["published_version", "updated_at"])
+    audit.record(Verb.WORKFLOW_UNPUBLISHED, workflow, before=before, after={"published_version": None})
     return workflow
 
 
+@transaction.atomic
 def update_workflow(*, workflow: Workflow, name: str | None = None, description: str | None = None) -> Workflow:
     """Rename or describe; None leaves as it is. The definitions are not touched. Raises WorkflowNameTakenError."""
+    before = {"name": workflow.name, "description": workflow.description}
     if name is not None:
         workflow.name = name
     if description is not None:
         workflow.description = description
     _save_named(workflow, update_fields=["name", "description", "updated_at"])
+    audit.record(Verb.WORKFLOW_UPDATED, workflow, before=before, after={"name": workflow.name, "description": workflow.description})
     return workflow
 
 
@@ -135,6 +144,7 @@ def update_workflow(*, workflow: Workflow, name: str | None = None, description:
 def delete_workflow(*, workflow: Workflow) -> None:
     """Delete a workflow that never ran, with its versions. Raises WorkflowInUseError when it has executions: history is kept."""
     Workflow.objects.select_for_update().get(pk=workflow.pk)
+    audit.record(Verb.WORKFLOW_DELETED, workflow, before={"name": workflow.name, "description": workflow.description})
     try:
         workflow.delete()
     except ProtectedError as error:
@@ -154,7 +164,7 @@ def _check(document: object) -> _Checked:
 
 
 def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, changelog: str, created_by: User | None) -> WorkflowVersion:
-    return WorkflowVersion.objects.create(
+    version = WorkflowVersion.objects.create(
         workspace_id=workflow.workspace_id,
         workflow=workflow,
         number=number,
@@ -165,13 +175,18 @@ def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, chang
         changelog=changelog,
         created_by=created_by,
     )
+    saved = {"version": version.pk, "number": number, "content_hash": checked.content_hash, "changelog": changelog}
+    audit.record(Verb.VERSION_SAVED, workflow, after=saved)
+    return version
 
 
 def _publish(workflow: Workflow, version: WorkflowVersion) -> None:
+    before = {"published_version": workflow.published_version_id}
     workflow.published_version = version
     workflow.save(update_fields=["published_version", "updated_at"])
     WorkflowVersion.objects.filter(pk=version.pk).update(published_at=Now())
     version.refresh_from_db(fields=["published_at"])
+    audit.record(Verb.WORKFLOW_PUBLISHED, workflow, before=before, after={"published_version": version.pk, "number": version.number})
 
 
 def _save_named(workflow: Workflow, **how: Any) -> None:

@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.headless",
     "apps.accounts",
+    "apps.audit",
     "apps.realtime",
     "apps.nodes",
     "apps.workflows",
@@ -60,6 +61,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "apps.core.audit.scene.AuditMiddleware",
 ]
 
 ROOT_URLCONF = "structforge.urls"
@@ -202,6 +204,7 @@ REST_FRAMEWORK = {
     "EXCEPTION_HANDLER": "apps.core.api.errors.answer",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    "URL_FORMAT_OVERRIDE": None,  # `format` in an address names a file's, which the view itself writes
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "StructForge",
@@ -216,6 +219,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "apps.core.api.description.add_errors"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "AuditVia": "apps.audit.models.VIAS",
         "Priority": "apps.executions.models.Execution.Priority",
         "ExecutionStatus": [status.value for status in ExecutionStatus],
         "NodeRunStatus": [status.value for status in NodeRunStatus],
@@ -224,6 +228,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
+
+# Housekeeping
+AUDIT_RETENTION_DAYS = env.int("AUDIT_RETENTION_DAYS", default=0)  # 0 keeps the audit log for ever; the last 30 days are kept in any case
 
 # Language and files.
 LANGUAGE_CODE = "en"

@@ -32,7 +32,7 @@ class NewestFirst(BasePagination):
     """
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
-        limit = _limit(request)
+        limit = read_limit(request)
         if cursor := request.query_params.get("cursor"):
             queryset = _after(queryset, cursor)
         rows = list(queryset.order_by("-created_at", "-id")[: limit + 1])
@@ -54,7 +54,8 @@ class NewestFirst(BasePagination):
         ]
 
 
-def _limit(request: Request) -> int:
+def read_limit(request: Request) -> int:
+    """Rows that a page may have. Raises InvalidPageError."""
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT):
         raise InvalidPageError(f"Expected a limit from 1 to {MAX_LIMIT}, found '{text[:40]}'.", parameter="limit")
