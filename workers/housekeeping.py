@@ -1,4 +1,4 @@
-"""What need not be prompt: pruning the audit log. Beside the sweepers, which must not wait for it."""
+"""What need not be prompt: pruning the audit log, measuring what is stored. Beside the sweepers, which must not wait for it."""
 
 import logging
 import threading
@@ -9,15 +9,17 @@ from django.utils import timezone
 
 from apps.audit import actions as audit
 from apps.core.connections import release_connection
+from apps.quotas import actions as quotas
 
 log = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 60.0
+MAX_MEASURED = 20  # workspaces in one round
 
 
 def keep_house() -> None:
     """One round: each part by itself, so that none keeps the others from their work."""
-    for part in (_prune_audit,):
+    for part in (_prune_audit, _measure_storage, quotas.forget_old_days):
         try:
             part()
         except Exception:
@@ -35,3 +37,9 @@ def run(stop: threading.Event) -> None:
 def _prune_audit() -> None:
     if settings.AUDIT_RETENTION_DAYS > 0:
         audit.prune(before=timezone.now() - timedelta(days=max(31, settings.AUDIT_RETENTION_DAYS)))
+
+
+def _measure_storage() -> None:
+    for _ in range(MAX_MEASURED):
+        if not quotas.measure_due():
+            return

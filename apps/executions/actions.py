@@ -9,8 +9,10 @@ import orjson
 from django.db import connection, transaction
 
 from apps.accounts.models import User
+from apps.core import quotas
 from apps.core.audit import Verb
 from apps.core.ids import uuid7
+from apps.core.quotas import QuotaName
 from apps.engine.errors import ConflictError, InvalidError, NotFoundError
 from apps.engine.input_schema import input_problems
 from apps.engine.json_values import check_json
@@ -26,6 +28,14 @@ from apps.workflows.models import Workflow, WorkflowVersion
 MAX_STARTS = 1000
 # Starts by people and by programs go before those of clocks and webhooks.
 HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell"})
+
+_START = "select * from start_v1(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)"
+# What is over a limit undoes the whole statement. Starts that an idempotency key had made before count nothing.
+_START_WITHIN_LIMITS = f"""
+with made as materialized ({_START}),
+     taken as materialized (select quota_take_v1(%s::jsonb, (select count(*) filter (where m.is_new) from made m)))
+select made.* from made, taken
+"""  # noqa: S608  # constants
 
 
 class WorkflowNotPublishedError(ConflictError):
@@ -90,7 +100,7 @@ def start_execution(
     """Start a version of a workflow, the published one unless `version` names another.
 
     Inside `transaction.atomic()` the execution is made or undone with the caller's transaction; workers hear of it after the commit.
-    Raises WorkflowNotPublishedError, InvalidInputError.
+    Raises WorkflowNotPublishedError, InvalidInputError, QuotaExceededError.
     """
     start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
     return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[
@@ -154,9 +164,11 @@ def _insert(
         }
         for start in starts
     ]
-    with connection.cursor() as cursor:
+    user_id = started_by.id if started_by else None
+    limits = quotas.limits_of(QuotaName.EXECUTIONS_PER_DAY, workspace_id=version.workspace_id, user_id=user_id)
+    with quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
-            "select * from start_v1(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)",
+            _START if not limits else _START_WITHIN_LIMITS,
             [
                 version.workspace_id,
                 version.workflow_id,
@@ -165,9 +177,10 @@ def _insert(
                 orjson.dumps(plan["entries"]).decode(),
                 trigger,
                 priority,
-                started_by.id if started_by else None,
+                user_id,
                 plan["timeout_seconds"],
                 f"{protocol.DUE_SECONDS} s",
+                *([quotas.as_json(limits)] if limits else []),
             ],
         )
         return [Started(execution_id, created) for execution_id, created in cursor.fetchall()]

@@ -10,8 +10,9 @@ from django.db.models import Max, ProtectedError
 from django.db.models.functions import Now
 
 from apps.accounts.models import User, Workspace
-from apps.core import audit
+from apps.core import audit, quotas
 from apps.core.audit import Verb
+from apps.core.quotas import QuotaName
 from apps.engine.definition import Definition
 from apps.engine.errors import ConflictError, InvalidError
 from apps.engine.problems import Problem
@@ -70,10 +71,11 @@ def create_workflow(
 ) -> Saved:
     """Make a workflow and its version 1. Name and description are the definition's own where they are None.
 
-    Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
+    Raises InvalidDefinitionError, WorkflowNameTakenError, QuotaExceededError; nothing is stored then.
     """
     checked = _check(definition)
     with transaction.atomic(), audit.together():
+        quotas.check(QuotaName.WORKFLOWS, workspace_id=workspace.pk, user_id=created_by.pk if created_by else None)
         workflow = Workflow(
             workspace=workspace,
             name=checked.definition.name if name is None else name,

@@ -61,6 +61,7 @@ UNFOLD = {
                     _link("Accounts", "person", "accounts_user", "accounts.view_user"),
                     _link("Groups", "group", "auth_group", "auth.view_group"),
                     _link("Workspaces", "workspaces", "accounts_workspace", "accounts.view_workspace"),
+                    _link("Quotas", "speed", "quotas_quota", "quotas.view_quota"),
                     _link("Audit log", "policy", "audit_auditentry", "audit.view_auditentry"),
                 ],
             },

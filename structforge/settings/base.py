@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "allauth.headless",
     "apps.accounts",
     "apps.audit",
+    "apps.quotas",
     "apps.realtime",
     "apps.nodes",
     "apps.workflows",
@@ -219,6 +220,8 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "apps.core.api.description.add_errors"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
+        "QuotaName": "apps.quotas.models.NAMES",
+        "QuotaScope": "apps.quotas.models.Quota.Scope",
         "AuditVia": "apps.audit.models.VIAS",
         "Priority": "apps.executions.models.Execution.Priority",
         "ExecutionStatus": [status.value for status in ExecutionStatus],

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -91,6 +91,11 @@ ROUTES = [
     Route("get", "audit", others=200),
     Route("get", "audit/export", others=200),
     Route("get", "audit/verify", others=200),
+    Route("get", "workspaces/<uuid:workspace_id>/quotas", apart=True),
+    Route("get", "users/me/quotas", others=200),
+    Route("get", "quotas", ok=403, others=403),
+    Route("put", "quotas", ok=403, others=403, body={"name": "workflows", "limit": 1}),
+    Route("delete", "quotas/<uuid:quota_id>", ok=403, others=403),
 ]
 
 
@@ -142,6 +147,8 @@ def things(ada: ApiClient) -> dict[str, str]:
     return {
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
+        "<uuid:workspace_id>": made["workspace"],
+        "<uuid:quota_id>": str(uuid4()),
         "<uuid:execution_id>": started["id"],
         "<str:key>": "start",
         "<str:name>": "trigger.manual",
@@ -251,6 +258,8 @@ def test_each_change_is_in_the_audit_log(route, things, ada):
 EXAMPLES = {
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
+    "<uuid:workspace_id>": "0" * 32,
+    "<uuid:quota_id>": "0" * 32,
     "<int:number>": "1",
     "<str:key>": "start",
     "<str:name>": "trigger.manual",

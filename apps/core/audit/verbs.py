@@ -22,6 +22,8 @@ class Verb(StrEnum):
     EXECUTION_RESUMED = "execution.resumed"
     NODE_RUN_RESOLVED = "node_run.resolved"
 
+    QUOTA_SET = "quota.set"
+    QUOTA_REMOVED = "quota.removed"
     AUDIT_EXPORTED = "audit.exported"
 
     # Edits in the admin, of whatever has no action of its own: accounts, groups, periodic tasks.
