@@ -14,6 +14,8 @@ api = [
     path("", include("apps.workflows.api.urls")),
     path("", include("apps.templates.api.urls")),
     path("", include("apps.executions.api.urls")),
+    path("", include("apps.audit.api.urls")),
+    path("", include("apps.quotas.api.urls")),
 ]
 
 urlpatterns = [

@@ -16,7 +16,7 @@ from redis import Redis
 from apps.executions import protocol
 from apps.executions.connection import TRANSIENT, close_pool
 from apps.nodes import registry
-from workers import host
+from workers import host, housekeeping
 from workers.leases import mark_pool_child
 from workers.sweepers import Sweeper
 
@@ -35,6 +35,7 @@ def _sweep(*, slowness: float) -> None:
 def beat_started(**_: Any) -> None:
     """Beat is the clock of the installation: its sweepers run at full pace."""
     _sweep(slowness=1.0)
+    threading.Thread(target=housekeeping.run, args=(_stop,), name="housekeeping", daemon=True).start()
 
 
 @signals.worker_init.connect

@@ -12,6 +12,7 @@ from apps.accounts import limits
 from apps.accounts.flows import login_result, session_of
 from apps.accounts.models import LoginSession, User, Workspace
 from apps.accounts.tokens import Tokens, TokenStrategy
+from apps.core.audit import Verb, record
 from apps.core.errors import UnauthenticatedError
 
 
@@ -82,6 +83,8 @@ def refresh(request: HttpRequest, *, refresh_token: str) -> Tokens:
     return Tokens(*pair)
 
 
+@transaction.atomic
 def log_out(*, refresh_token: str | None, access_token: str | None) -> None:
     """End the session that a token belongs to; its access tokens stop at once. Unknown tokens are no error: they are out already."""
-    TokenStrategy().close(access_token=access_token, refresh_token=refresh_token)
+    for user in User.objects.filter(pk__in=TokenStrategy().close(access_token=access_token, refresh_token=refresh_token)):
+        record(Verb.USER_LOGGED_OUT, user, actor=user, personal_of=user.pk)

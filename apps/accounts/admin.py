@@ -22,7 +22,7 @@ from apps.accounts.api_keys import revoke_key
 from apps.accounts.mfa import SECOND_FACTORS, reset_mfa
 from apps.accounts.models import ApiKey, Invitation, Membership, Role, Team, TeamMember, User, Workspace
 from apps.accounts.profile import end_sessions
-from apps.core.admin import IdSearch, ReadOnlyAdmin, ReadOnlyInline
+from apps.core.admin import Audited, IdSearch, ReadOnlyAdmin, ReadOnlyInline
 
 SHOWN_NAMES = 20
 
@@ -46,7 +46,7 @@ class MfaFilter(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold has no types
+class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold has no types
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -95,7 +95,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # 
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     pass
 
 

@@ -86,11 +86,14 @@ class TokenStrategy(JWTTokenStrategy):
             session.delete()
         return pair
 
-    def close(self, *, access_token: str | None, refresh_token: str | None) -> None:
-        """End the session of these tokens."""
+    def close(self, *, access_token: str | None, refresh_token: str | None) -> set[UUID]:
+        """End the sessions of these tokens. Returns whose were open until now."""
         claims = [decode_token(token, use) for token, use in ((access_token, "access"), (refresh_token, "refresh")) if token]
-        keys = [session_key_from_sid(each["sid"]) for each in claims if each]
-        LoginSession.objects.filter(session_key__in=[key for key in keys if key]).delete()
+        keys = {session_key_from_sid(each["sid"]) for each in claims if each} - {None}
+        ended = LoginSession.objects.select_for_update().filter(session_key__in=keys)
+        owners = dict(ended.values_list("pk", "user_id"))
+        LoginSession.objects.filter(pk__in=owners).delete()
+        return set(owners.values()) - {None}
 
 
 @dataclass(frozen=True, slots=True)

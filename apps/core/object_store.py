@@ -49,6 +49,12 @@ def get(reference: str) -> bytes:
     return data
 
 
+def size_of(workspace_id: object) -> int:
+    """Bytes of all that is stored for a workspace, by listing it."""
+    parts = obstore.list(_store(settings.OBJECT_STORE_URL), prefix=f"{workspace_id}/")
+    return sum(stored["size"] for part in parts for stored in part)
+
+
 @cache
 def _store(url: str) -> ObjectStore:
     if url.startswith("file://"):

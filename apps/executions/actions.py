@@ -9,7 +9,10 @@ import orjson
 from django.db import connection, transaction
 
 from apps.accounts.models import User
+from apps.core import quotas
+from apps.core.audit import Verb
 from apps.core.ids import uuid7
+from apps.core.quotas import QuotaName
 from apps.engine.errors import ConflictError, InvalidError, NotFoundError
 from apps.engine.input_schema import input_problems
 from apps.engine.json_values import check_json
@@ -17,6 +20,7 @@ from apps.engine.outcomes import Failed, NodeError, Succeeded
 from apps.executions import handoff, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.protocol import Ready
+from apps.executions.recorded import call_recorded
 from apps.executions.settling import settle_held
 from apps.workflows.compiled import StartPlan
 from apps.workflows.favourites import check_not_archived
@@ -25,6 +29,14 @@ from apps.workflows.models import Workflow, WorkflowVersion
 MAX_STARTS = 1000
 # Starts by people and by programs go before those of clocks and webhooks.
 HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell"})
+
+_START = "select * from start_v2(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)"
+# What is over a limit undoes the whole statement. Starts that an idempotency key had made before count nothing.
+_START_WITHIN_LIMITS = f"""
+with made as materialized ({_START}),
+     taken as materialized (select quota_take_v1(%s::jsonb, (select count(*) filter (where m.is_new) from made m)))
+select made.* from made, taken
+"""  # noqa: S608  # constants
 
 
 class WorkflowNotPublishedError(ConflictError):
@@ -89,7 +101,7 @@ def start_execution(
     """Start a version of a workflow, the published one unless `version` names another.
 
     Inside `transaction.atomic()` the execution is made or undone with the caller's transaction; workers hear of it after the commit.
-    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError.
+    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError, QuotaExceededError.
     """
     start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
     return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[
@@ -154,9 +166,11 @@ def _insert(
         }
         for start in starts
     ]
-    with connection.cursor() as cursor:
+    user_id = started_by.id if started_by else None
+    limits = quotas.limits_of(QuotaName.EXECUTIONS_PER_DAY, workspace_id=version.workspace_id, user_id=user_id)
+    with quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
-            "select * from start_v2(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)",
+            _START if not limits else _START_WITHIN_LIMITS,
             [
                 version.workspace_id,
                 version.workflow_id,
@@ -165,9 +179,10 @@ def _insert(
                 orjson.dumps(plan["entries"]).decode(),
                 trigger,
                 priority,
-                started_by.id if started_by else None,
+                user_id,
                 plan["timeout_seconds"],
                 f"{protocol.DUE_SECONDS} s",
+                *([quotas.as_json(limits)] if limits else []),
             ],
         )
         return [Started(execution_id, created) for execution_id, created in cursor.fetchall()]
@@ -178,27 +193,29 @@ def cancel_execution(*, execution_id: UUID) -> str:
 
     Returns the new status, `cancelling` or `cancelled`. Raises WrongStatusError when it has ended, ExecutionNotFoundError.
     """
-    result = protocol.call_repeating("select cancel_v1(%(execution)s, null) as result", execution=execution_id)
-    return _moved(execution_id, result, allowed={"pending", "running", "paused"}, verb="cancelled")
+    allowed = {"pending", "running", "paused"}
+    result = call_recorded(Verb.EXECUTION_CANCELLED, "cancel_v1(%(execution)s, null)", execution_id=execution_id, allowed=allowed)
+    return _moved(execution_id, result, allowed=allowed, verb="cancelled")
 
 
 def pause_execution(*, execution_id: UUID) -> str:
     """Let nothing new begin; what runs finishes. Raises WrongStatusError unless it runs."""
-    result = _pause(execution_id, is_pause=True)
+    result = _pause(Verb.EXECUTION_PAUSED, execution_id, is_pause=True, allowed={"running"})
     return _moved(execution_id, result, allowed={"running"}, verb="paused")
 
 
 def resume_execution(*, execution_id: UUID) -> str:
     """Go on after a pause. Raises WrongStatusError unless it is paused."""
-    result = _pause(execution_id, is_pause=False)
+    result = _pause(Verb.EXECUTION_RESUMED, execution_id, is_pause=False, allowed={"paused"})
     status = _moved(execution_id, result, allowed={"paused"}, verb="resumed")
     handoff.send(protocol.ready_in(result, execution_id=execution_id, version_id=UUID(result["version"])))
     return status
 
 
-def _pause(execution_id: UUID, *, is_pause: bool) -> dict[str, Any]:
-    statement = "select pause_v1(%(execution)s, %(pause)s, %(due)s::interval) as result"
-    result: dict[str, Any] = protocol.call_repeating(statement, execution=execution_id, pause=is_pause, due=f"{protocol.DUE_SECONDS} s")
+def _pause(verb: Verb, execution_id: UUID, *, is_pause: bool, allowed: set[str]) -> dict[str, Any]:
+    function = "pause_v1(%(execution)s, %(pause)s, %(due)s::interval)"
+    parameters: dict[str, Any] = {"pause": is_pause, "due": f"{protocol.DUE_SECONDS} s"}
+    result: dict[str, Any] = call_recorded(verb, function, execution_id=execution_id, allowed=allowed, **parameters)
     return result
 
 
@@ -240,8 +257,11 @@ def resolve_uncertain(*, node_run_id: int, decision: Literal["rerun", "success",
     """
     check_json(output)
     token = uuid4()
-    result = protocol.call_repeating(
-        "select resolve_uncertain_v1(%(node_run)s, %(rerun)s, %(token)s, %(due)s::interval) as result",
+    result = call_recorded(
+        Verb.NODE_RUN_RESOLVED,
+        "resolve_uncertain_v1(%(node_run)s, %(rerun)s, %(token)s, %(due)s::interval)",
+        allowed={"uncertain"},
+        after={"decision": decision, "message": message},
         node_run=node_run_id,
         rerun=decision == "rerun",
         token=token,

@@ -10,6 +10,9 @@ from django.db.models import ProtectedError
 from django.db.models.functions import Now
 
 from apps.accounts.models import User, Workspace
+from apps.core import audit, quotas
+from apps.core.audit import Verb
+from apps.core.quotas import QuotaName
 from apps.engine.changes import canonical_json
 from apps.engine.definition import Definition
 from apps.engine.errors import ConflictError, InvalidError
@@ -78,11 +81,12 @@ def create_workflow(
     """Make a workflow and its version 1. Name and description are the definition's own where they are None.
 
     Who makes it owns it: where the role in the workspace does not allow sharing and deleting, a share does.
-    Raises InvalidDefinitionError, CredentialNotUsableError, WorkflowNameTakenError; nothing is stored then.
+    Raises InvalidDefinitionError, CredentialNotUsableError, WorkflowNameTakenError, QuotaExceededError; nothing is stored then.
     """
     checked = _check(definition)
     check_credentials(checked.definition, workspace_id=workspace.pk, author=created_by)
-    with transaction.atomic():
+    with transaction.atomic(), audit.together():
+        quotas.check(QuotaName.WORKFLOWS, workspace_id=workspace.pk, user_id=created_by.pk if created_by else None)
         workflow = Workflow(
             workspace=workspace,
             name=checked.definition.name if name is None else name,
@@ -90,6 +94,7 @@ def create_workflow(
             created_by=created_by,
         )
         _save_named(workflow, force_insert=True)
+        audit.record(Verb.WORKFLOW_CREATED, workflow, after={"name": workflow.name, "description": workflow.description})
         version = _insert_version(workflow, checked, number=1, changelog=changelog, created_by=created_by)
         if publish:
             _publish(workflow, version)
@@ -111,11 +116,12 @@ def save_version(
 
     base_number   the version that the definition was made from: where it is not the newest, what others changed since is merged in.
                   None: the definition is taken as it is
-    Raises InvalidDefinitionError, CredentialNotUsableError, EditConflictError, UnknownBaseError, BaseGoneError; nothing is stored then.
+    Raises InvalidDefinitionError, CredentialNotUsableError, EditConflictError, UnknownBaseError, BaseGoneError, QuotaExceededError; nothing
+    is stored then.
     """
     checked = _check(definition)
     check_credentials(checked.definition, workspace_id=workflow.workspace_id, author=created_by)
-    with transaction.atomic():
+    with transaction.atomic(), audit.together():
         workflow = _lock(workflow.pk)
         newest = workflow.versions.select_related("created_by").defer("definition", "start").latest("number")
         base_number = newest.number if base_number is None else base_number
@@ -154,20 +160,26 @@ def publish_version(*, version: WorkflowVersion) -> Workflow:
     return workflow
 
 
+@transaction.atomic
 def unpublish_workflow(*, workflow: Workflow) -> Workflow:
     """Let nothing start by workflow any more. A version can still be started by its id."""
+    before = {"published_version": workflow.published_version_id}
     workflow.published_version = None
     workflow.save(update_fields=["published_version", "updated_at"])
+    audit.record(Verb.WORKFLOW_UNPUBLISHED, workflow, before=before, after={"published_version": None})
     return workflow
 
 
+@transaction.atomic
 def update_workflow(*, workflow: Workflow, name: str | None = None, description: str | None = None) -> Workflow:
     """Rename or describe; None leaves as it is. The definitions are not touched. Raises WorkflowNameTakenError."""
+    before = {"name": workflow.name, "description": workflow.description}
     if name is not None:
         workflow.name = name
     if description is not None:
         workflow.description = description
     _save_named(workflow, update_fields=["name", "description", "updated_at"])
+    audit.record(Verb.WORKFLOW_UPDATED, workflow, before=before, after={"name": workflow.name, "description": workflow.description})
     return workflow
 
 
@@ -175,6 +187,7 @@ def update_workflow(*, workflow: Workflow, name: str | None = None, description:
 def delete_workflow(*, workflow: Workflow) -> None:
     """Delete a workflow that never ran, with its versions. Raises WorkflowInUseError when it has executions: history is kept."""
     Workflow.objects.select_for_update().get(pk=workflow.pk)
+    audit.record(Verb.WORKFLOW_DELETED, workflow, before={"name": workflow.name, "description": workflow.description})
     try:
         workflow.delete()
     except ProtectedError as error:
@@ -220,14 +233,18 @@ def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, chang
     )
     record_parts(version)
     record_references(version, checked.definition)
+    saved = {"version": version.pk, "number": number, "content_hash": checked.content_hash, "changelog": changelog}
+    audit.record(Verb.VERSION_SAVED, workflow, after=saved)
     return version
 
 
 def _publish(workflow: Workflow, version: WorkflowVersion) -> None:
+    before = {"published_version": workflow.published_version_id}
     workflow.published_version = version
     workflow.save(update_fields=["published_version", "updated_at"])
     WorkflowVersion.objects.filter(pk=version.pk).update(published_at=Now())
     version.refresh_from_db(fields=["published_at"])
+    audit.record(Verb.WORKFLOW_PUBLISHED, workflow, before=before, after={"published_version": version.pk, "number": version.number})
 
 
 def _save_named(workflow: Workflow, **how: Any) -> None:

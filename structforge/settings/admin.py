@@ -71,6 +71,8 @@ UNFOLD = {
                     _link("Groups", "group", "auth_group", "auth.view_group"),
                     _link("API keys", "key", "accounts_apikey", "accounts.view_apikey"),
                     _link("Workspaces", "workspaces", "accounts_workspace", "accounts.view_workspace"),
+                    _link("Quotas", "speed", "quotas_quota", "quotas.view_quota"),
+                    _link("Audit log", "policy", "audit_auditentry", "audit.view_auditentry"),
                 ],
             },
             {

@@ -46,6 +46,8 @@ INSTALLED_APPS = [
     "allauth.mfa",
     "allauth.socialaccount",
     "apps.accounts",
+    "apps.audit",
+    "apps.quotas",
     "apps.realtime",
     "apps.nodes",
     "apps.credentials",
@@ -66,6 +68,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "apps.core.fence.FenceMiddleware",
+    "apps.core.audit.scene.AuditMiddleware",
 ]
 
 ROOT_URLCONF = "structforge.urls"
@@ -308,6 +311,9 @@ SPECTACULAR_SETTINGS = {
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "CredentialLevel": "apps.credentials.models.CredentialGrant.Level",
+        "QuotaName": "apps.quotas.models.NAMES",
+        "QuotaScope": "apps.quotas.models.Quota.Scope",
+        "AuditVia": "apps.audit.models.VIAS",
         "Priority": "apps.executions.models.Execution.Priority",
         "ExecutionStatus": [status.value for status in ExecutionStatus],
         "NodeRunStatus": [status.value for status in NodeRunStatus],
@@ -326,6 +332,9 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
+
+# Housekeeping
+AUDIT_RETENTION_DAYS = env.int("AUDIT_RETENTION_DAYS", default=0)  # 0 keeps the audit log for ever; the last 30 days are kept in any case
 
 # Language and files.
 LANGUAGE_CODE = "en"

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from apps.accounts.actions import create_user
 from apps.accounts.models import Membership, User, Workspace
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
+from apps.audit.models import AuditEntry
 from apps.workflows.drafts import keep_draft
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
@@ -239,6 +240,14 @@ ROUTES = [
     Route("post", "executions/<uuid:execution_id>/cancel", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/pause", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/resume", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("get", "audit", others=200),
+    Route("get", "audit/export", others=200),
+    Route("get", "audit/verify", others=200),
+    Route("get", "workspaces/<uuid:workspace_id>/quotas", apart=True),
+    Route("get", "users/me/quotas", others=200),
+    Route("get", "quotas", ok=403, others=403),
+    Route("put", "quotas", ok=403, others=403, body={"name": "workflows", "limit": 1}),
+    Route("delete", "quotas/<uuid:quota_id>", ok=403, others=403),
 ]
 
 
@@ -316,6 +325,7 @@ def things(ada: ApiClient) -> dict[str, str]:
         "<second_workspace_id>": str(second.pk),
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
+        "<uuid:quota_id>": str(uuid4()),
         "<uuid:execution_id>": started["id"],
         "<str:key>": "start",
         "<str:name>": "trigger.manual",
@@ -414,6 +424,36 @@ def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, 
     assert found == expected
 
 
+# Starts are in the history of executions; what is nobody else's concern, checks, first steps, and saving what is saved already, change
+# nothing that anybody would look up.
+WITHOUT_ENTRY = {
+    "executions",
+    "executions/bulk",
+    "workflows/validate",
+    "expressions/check",
+    "workflows/<uuid:workflow_id>/versions",
+    "workflows/<uuid:workflow_id>/versions/<int:number>/rollback",
+    "workflows/<uuid:workflow_id>/draft",
+    "workflows/<uuid:workflow_id>/draft/save",
+    "workflows/<uuid:workflow_id>/favourite",
+    "workflows/import",
+    "workflow-templates/<uuid:template_id>/rating",
+    "users/me/mfa/totp",
+    "users/me/mfa/passkeys/options",
+}
+CHANGES = [route for route in ROUTES if route.method != "get" and route.ok < 300 and route.path not in WITHOUT_ENTRY]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("route", CHANGES, ids=label)
+def test_each_change_is_in_the_audit_log(route, things, ada):
+    newest = AuditEntry.objects.latest("id")
+    assert call(ada, route, things) == route.ok
+    entry = AuditEntry.objects.latest("id")
+    assert entry.id > newest.id
+    assert (entry.actor_name, entry.via) == ("ada", "api")
+
+
 EXAMPLES = {
     "<uuid:template_id>": "0" * 32,
     "<uuid:node_template_id>": "0" * 32,
@@ -432,6 +472,7 @@ EXAMPLES = {
     "<uuid:link_id>": "0" * 32,
     "<str:token>": "token",
     **{f"<uuid:{name}>": "0" * 32 for name in ("user_id", "role_id", "team_id", "invitation_id")},
+    "<uuid:quota_id>": "0" * 32,
     "<int:number>": "1",
     "<str:key>": "start",
     "<str:name>": "trigger.manual",

@@ -34,7 +34,7 @@ class NewestFirst(BasePagination):
     """
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
-        limit = _limit(request)
+        limit = read_limit(request)
         if cursor := request.query_params.get("cursor"):
             queryset = _after(queryset, cursor)
         rows = list(queryset.order_by("-created_at", "-id")[: limit + 1])
@@ -66,7 +66,7 @@ class HighestFirst(NewestFirst):
         self._column = column
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
-        limit, column = _limit(request), self._column
+        limit, column = read_limit(request), self._column
         if cursor := request.query_params.get("cursor"):
             number, last_id = _read(cursor, _whole)
             lower = Q(**{f"{column}__lt": number}) | Q(id__lt=last_id)
@@ -76,7 +76,8 @@ class HighestFirst(NewestFirst):
         return rows[:limit]
 
 
-def _limit(request: Request) -> int:
+def read_limit(request: Request) -> int:
+    """Rows that a page may have. Raises InvalidPageError."""
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
     if not (text.isascii() and text.isdigit() and len(text) < 5 and 1 <= int(text) <= MAX_LIMIT):
         raise InvalidPageError(f"Expected a limit from 1 to {MAX_LIMIT}, found '{text[:40]}'.", parameter="limit")

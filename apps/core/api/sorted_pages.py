@@ -9,7 +9,7 @@ from django.db.models import Model, Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.utils.urls import replace_query_param
 
-from apps.core.api.pagination import InvalidPageError, NewestFirst, _limit
+from apps.core.api.pagination import InvalidPageError, NewestFirst, read_limit
 
 
 class SortedPages(NewestFirst):
@@ -23,7 +23,7 @@ class SortedPages(NewestFirst):
         self._column, self._is_downward = column, is_downward
 
     def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
-        limit = _limit(request)
+        limit = read_limit(request)
         if cursor := request.query_params.get("cursor"):
             queryset = self._after(queryset, cursor)
         sign = "-" if self._is_downward else ""

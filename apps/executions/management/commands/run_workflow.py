@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from apps.accounts.models import User, Workspace
+from apps.core.audit import acting
 from apps.engine.errors import StructForgeError
 from apps.executions.shell.files import FileFaultError, read_document, read_rows
 from apps.executions.shell.run import Shell
@@ -46,7 +47,8 @@ class Command(BaseCommand):
         console = _console()
         try:
             user = _user(options["user"])
-            saved = _store(read_document(definition), user)
+            with acting(actor=user, via="shell"):
+                saved = _store(read_document(definition), user)
             _say_what_is_stored(console, saved)
             shell = Shell(console, user, options["timeout"] if options["follow"] else None)
             outcomes = [_run(shell, saved.version, path, options) for path in (input or (None,))]
