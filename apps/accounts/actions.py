@@ -42,8 +42,12 @@ def create_personal_workspace(*, user: User) -> Workspace:
 @transaction.atomic
 def deactivate_user(*, user: User) -> None:
     """Let nobody come in as this person any more: sessions end now, and keys count no more."""
-    User.objects.filter(pk=user.pk).update(is_active=False)
+    deactivated = User.objects.filter(pk=user.pk, is_active=True).update(is_active=False)
     LoginSession.objects.filter(user=user).delete()
+    if deactivated:
+        active, inactive = {"is_active": True}, {"is_active": False}
+        # A service account has no personal workspace.
+        record(Verb.USER_DEACTIVATED, user, workspace_id=user.service_of_id, personal_of=user.pk, before=active, after=inactive)
 
 
 def authenticate(request: HttpRequest, *, username: str, password: str) -> User:

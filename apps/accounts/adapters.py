@@ -17,6 +17,8 @@ from django.http import HttpRequest
 from django.utils import translation
 
 from apps.accounts.models import User, Workspace
+from apps.core import audit
+from apps.core.audit import Verb
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class AccountAdapter(DefaultAccountAdapter):
         saved: User = super().save_user(request, user, form, commit=commit)
         if commit:
             _make_workspace(saved)
+            _record(saved)
         return saved
 
     def render_mail(self, template_prefix: str, email: Any, context: dict[str, Any], headers: dict[str, str] | None = None) -> EmailMessage:
@@ -64,6 +67,7 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def save_user(self, request: HttpRequest, sociallogin: Any, form: Any = None) -> User:
         saved: User = super().save_user(request, sociallogin, form)
         _make_workspace(saved)
+        _record(saved, provider=sociallogin.account.provider)
         return saved
 
 
@@ -85,3 +89,8 @@ def _cipher() -> MultiFernet:
 def _make_workspace(user: User) -> None:
     if not Workspace.objects.filter(owner=user, is_personal=True).exists():
         Workspace.objects.create_personal(owner=user)
+
+
+def _record(user: User, **more: str) -> None:
+    after = {"username": user.get_username(), "email": user.email, **more}
+    audit.record(Verb.USER_REGISTERED, user, actor=user, personal_of=user.pk, after=after)

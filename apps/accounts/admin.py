@@ -81,7 +81,7 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type
         for user in users:
             verb(user)
             count += 1
-            self.log_change(request, user, f"Accounts {done}.")
+            super(Audited, self).log_change(request, user, f"Accounts {done}.")  # the verb is in the audit log by itself
         self.message_user(request, f"{count} accounts {done}.")
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:

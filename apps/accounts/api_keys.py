@@ -5,14 +5,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import ClassVar
 from uuid import UUID
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.accounts.models import ApiKey, User, Workspace
 from apps.accounts.permissions import Permission
 from apps.accounts.tokens import SELECT_USER, USER_COLUMNS, user_of
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ForbiddenError, InvalidError, NotFoundError
 
 PREFIX = "sf_"
@@ -50,6 +53,8 @@ class ScopeNotAllowedError(ForbiddenError):
 class KeyBearer:
     """Whom a key speaks for. The rights of `user` are those of the key."""
 
+    via: ClassVar[str] = "api_key"  # in the audit log
+
     user: User
     key_id: UUID
     workspace_id: UUID
@@ -72,6 +77,7 @@ def find_key(key: str) -> KeyBearer | None:
     return KeyBearer(user, key_id, workspace_id)
 
 
+@transaction.atomic
 def create_key(
     *, owner: User, workspace: Workspace, name: str, scopes: Iterable[Permission], expires_at: datetime | None, created_by: User
 ) -> tuple[ApiKey, str]:
@@ -95,13 +101,18 @@ def create_key(
         expires_at=expires_at,
         created_by=created_by,
     )
+    after = {"user": owner.get_username(), "name": name, "scopes": wanted, "expires_at": expires_at}
+    audit.record(Verb.API_KEY_MADE, row, after=after)
     return row, key
 
 
+@transaction.atomic
 def revoke_key(*, key: ApiKey) -> None:
     """End a key at once. One that is revoked already keeps its time."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
+    revoked = ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=timezone.now())
     key.refresh_from_db(fields=["revoked_at"])
+    if revoked:
+        audit.record(Verb.API_KEY_REVOKED, key, before={"name": key.name, "scopes": key.scopes})
 
 
 def get_key(owner: User, key_id: UUID) -> ApiKey:

@@ -13,6 +13,7 @@ from allauth.mfa.recovery_codes.internal.flows import can_generate_recovery_code
 from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.totp.internal import flows as totp_flows
 from allauth.mfa.totp.internal.auth import get_totp_secret
+from django.db import transaction
 from django.http import HttpRequest
 
 from apps.accounts import limits
@@ -26,6 +27,8 @@ from apps.accounts.flows import (
 )
 from apps.accounts.models import User
 from apps.accounts.tokens import Tokens
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.core.errors import UnauthenticatedError
 from apps.engine.errors import ConflictError, NotFoundError
 
@@ -132,25 +135,39 @@ def confirm_totp(request: HttpRequest, *, code: str) -> list[str]:
     if Authenticator.objects.filter(user=request.user, type=Authenticator.Type.TOTP).exists():
         raise MfaIsOnError("There is an authenticator app already.")
     raise_if_reauthentication_required(request, app=APP)
-    _, codes = totp_flows.activate_totp(request, checked(ActivateTOTPForm({"code": code}, user=request.user)))
-    return shown_once(codes)
+    form = checked(ActivateTOTPForm({"code": code}, user=request.user))
+    with transaction.atomic():
+        _, codes = totp_flows.activate_totp(request, form)
+        shown = shown_once(codes)
+        record_factor(Verb.AUTHENTICATOR_ADDED, request.user)
+    return shown
 
 
 def remove_totp(request: HttpRequest) -> None:
     """Remove the authenticator app; the recovery codes go with the last second factor."""
-    totp_flows.deactivate_totp(request, get_factor(request.user, type=Authenticator.Type.TOTP))
+    factor = get_factor(request.user, type=Authenticator.Type.TOTP)
+    with transaction.atomic():
+        totp_flows.deactivate_totp(request, factor)
+        record_factor(Verb.AUTHENTICATOR_REMOVED, request.user)
 
 
 def renew_recovery_codes(request: HttpRequest) -> list[str]:
     """New recovery codes instead of the old ones, shown this once."""
     if not can_generate_recovery_codes(request.user):
         raise MfaIsOffError("Recovery codes belong to a second factor; there is none.")
-    return shown_once(generate_recovery_codes(request))
+    with transaction.atomic():
+        shown = shown_once(generate_recovery_codes(request))
+        record_factor(Verb.RECOVERY_CODES_RENEWED, request.user)
+    return shown
 
 
+@transaction.atomic
 def reset_mfa(*, user: User) -> None:
     """Take all second factors away, for a person who has lost them: an operator's deed."""
-    Authenticator.objects.filter(user=user).delete()
+    factors = Authenticator.objects.filter(user=user)
+    before = {"factors": sorted(factors.values_list("type", flat=True))}
+    if factors.delete()[0]:
+        record_factor(Verb.MFA_RESET, user, before=before)
 
 
 def log_in_with_code(request: HttpRequest, *, session_token: str, code: str) -> Tokens:
@@ -181,6 +198,11 @@ def get_factor(user: Any, **which: Any) -> Authenticator:
     if factor is None:
         raise FactorNotFoundError("You have no such second factor.")
     return factor
+
+
+def record_factor(verb: Verb, user: Any, **more: Any) -> None:
+    """Record a change of second factors: of the person, in the personal workspace."""
+    audit.record(verb, user, personal_of=user.pk, **more)
 
 
 def shown_once(codes: Authenticator | None) -> list[str]:

@@ -13,8 +13,9 @@ from django.http import HttpRequest
 
 from apps.accounts import limits
 from apps.accounts.flows import PENDING_SECONDS, InvalidAccountDataError, checked, get_mfa_stage, login_result, require_method, session_of
-from apps.accounts.mfa import APP, get_factor, right, shown_once
+from apps.accounts.mfa import APP, get_factor, record_factor, right, shown_once
 from apps.accounts.tokens import Tokens, TokenStrategy
+from apps.core.audit import Verb
 
 
 def offer_reauthentication(request: HttpRequest) -> dict[str, Any]:
@@ -45,17 +46,27 @@ def add_passkey(request: HttpRequest, *, name: str, credential: Any, passwordles
     form = checked(_passkey_form(AddWebAuthnForm, data, user=request.user))
     with transaction.atomic():
         key, codes = webauthn_flows.add_authenticator(request, form.cleaned_data["name"], form.cleaned_data["credential"])
-        return key, shown_once(codes)
+        shown = shown_once(codes)
+        record_factor(Verb.PASSKEY_ADDED, request.user, after={"name": name, "passwordless": passwordless})
+    return key, shown
 
 
 def rename_passkey(request: HttpRequest, *, passkey_id: int, name: str) -> Authenticator:
     key = get_factor(request.user, type=Authenticator.Type.WEBAUTHN, id=passkey_id)
-    webauthn_flows.rename_authenticator(request, key, name)
+    former = key.wrap().name
+    with transaction.atomic():
+        webauthn_flows.rename_authenticator(request, key, name)
+        if name != former:
+            record_factor(Verb.PASSKEY_RENAMED, request.user, before={"name": former}, after={"name": name})
     return key
 
 
 def remove_passkey(request: HttpRequest, *, passkey_id: int) -> None:
-    webauthn_flows.remove_authenticator(request, get_factor(request.user, type=Authenticator.Type.WEBAUTHN, id=passkey_id))
+    key = get_factor(request.user, type=Authenticator.Type.WEBAUTHN, id=passkey_id)
+    before = {"name": key.wrap().name}
+    with transaction.atomic():
+        webauthn_flows.remove_authenticator(request, key)
+        record_factor(Verb.PASSKEY_REMOVED, request.user, before=before)
 
 
 def offer_passkey_login(request: HttpRequest, *, session_token: str | None) -> tuple[dict[str, Any], str]:

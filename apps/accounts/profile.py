@@ -12,6 +12,7 @@ from allauth.account.internal.flows.email_verification import send_verification_
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.account.models import EmailAddress
 from django.contrib.auth import HASH_SESSION_KEY
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
@@ -20,6 +21,8 @@ from apps.accounts import limits
 from apps.accounts.flows import checked
 from apps.accounts.models import LoginSession, User
 from apps.accounts.sessions import LOGIN
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import NotFoundError
 
 MOST_SESSIONS = 200
@@ -45,12 +48,16 @@ class OpenSession:
     is_current: bool
 
 
+@transaction.atomic
 def update_profile(*, user: User, changes: Mapping[str, Any]) -> None:
     """Write first_name, last_name, language, time_zone: those of them that are given."""
+    before = {name: getattr(user, name) for name in changes}
     for name, value in changes.items():
         setattr(user, name, value)
     if changes:
         user.save(update_fields=list(changes))
+    if before != changes:
+        audit.record(Verb.USER_UPDATED, user, personal_of=user.pk, before=before, after=changes)
 
 
 def change_email(request: HttpRequest, *, email: str) -> None:
@@ -66,7 +73,11 @@ def change_email(request: HttpRequest, *, email: str) -> None:
     if address := EmailAddress.objects.filter(user=user, email=email.lower(), verified=False).first():
         send_verification_email_to_address(request, address)
     else:
-        manage_email.add_email(request, checked(AddEmailForm(user, {"email": email})))
+        form = checked(AddEmailForm(user, {"email": email}))
+        with transaction.atomic():
+            manage_email.add_email(request, form)
+            asked = {"email": form.cleaned_data["email"]}
+            audit.record(Verb.USER_EMAIL_CHANGE_ASKED, user, personal_of=user.pk, before={"email": user.email}, after=asked)
 
 
 def find_pending_email(user: User) -> str | None:
@@ -94,12 +105,18 @@ def list_sessions(user: User, *, current_key: str | None) -> list[OpenSession]:
     ]
 
 
+@transaction.atomic
 def end_session(*, user: User, session_id: UUID) -> None:
     deleted, _ = LoginSession.objects.filter(user=user, login_id=session_id).delete()
     if not deleted:
         raise SessionNotFoundError(f"There is no session {session_id} of yours.")
+    audit.record(Verb.SESSION_ENDED, user, personal_of=user.pk, before={"session": session_id})
 
 
+@transaction.atomic
 def end_sessions(*, user: User, besides: str | None = None) -> int:
     """End all sessions of a person, but the one whose key is `besides`. Returns how many ended."""
-    return LoginSession.objects.filter(user=user).exclude(session_key=besides or "").delete()[0]
+    ended: int = LoginSession.objects.filter(user=user).exclude(session_key=besides or "").delete()[0]
+    if ended:
+        audit.record(Verb.SESSIONS_ENDED, user, personal_of=user.pk, after={"ended": ended})
+    return ended

@@ -17,6 +17,8 @@ from apps.accounts import limits
 from apps.accounts.flows import FurtherStepError, as_flow, checked, login_result, session_of
 from apps.accounts.models import LoginSession, User
 from apps.accounts.tokens import Tokens, TokenStrategy
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ForbiddenError, InvalidError
 
 
@@ -66,8 +68,12 @@ def confirm_email(request: HttpRequest, *, key: str) -> None:
     """Take an address as confirmed by the key out of a mail. Raises InvalidKeyError."""
     limits.consume(request, "email_key")
     confirmation = get_emailconfirmation_model().from_key(key)
-    if confirmation is None or not confirmation.email_address.can_set_verified() or not confirmation.confirm(request):
-        raise InvalidKeyError("This key is not valid (any more). Log in for a new mail.")
+    with transaction.atomic():
+        if confirmation is None or not confirmation.email_address.can_set_verified() or not confirmation.confirm(request):
+            raise InvalidKeyError("This key is not valid (any more). Log in for a new mail.")
+        address = confirmation.email_address
+        user = address.user
+        audit.record(Verb.USER_EMAIL_CONFIRMED, user, actor=user, personal_of=user.pk, after={"email": address.email})
 
 
 def request_password_reset(request: HttpRequest, *, email: str) -> None:
@@ -89,6 +95,7 @@ def reset_password(request: HttpRequest, *, key: str, password: str) -> None:
         password_reset.reset_password(form.user, password)
         password_reset.finalize_password_reset(request, form.user)
         LoginSession.objects.filter(user=form.user).delete()
+        audit.record(Verb.USER_PASSWORD_RESET, form.user, actor=form.user, personal_of=form.user.pk)
 
 
 def change_password(request: HttpRequest, *, user: User, current: str, new: str) -> Tokens:
@@ -99,8 +106,10 @@ def change_password(request: HttpRequest, *, user: User, current: str, new: str)
     limits.consume(request, "change_password", key=str(user.pk))
     form = ChangePasswordInput({"current_password": current, "new_password": new}, user=user)
     checked(form)
-    password_change.change_password(user, new)
-    password_change.finalize_password_change(request, user)
-    tokens = TokenStrategy().open(request)
-    LoginSession.objects.filter(user=user).exclude(session_key=request.session.session_key).delete()
+    with transaction.atomic():
+        password_change.change_password(user, new)
+        password_change.finalize_password_change(request, user)
+        tokens = TokenStrategy().open(request)
+        LoginSession.objects.filter(user=user).exclude(session_key=request.session.session_key).delete()
+        audit.record(Verb.USER_PASSWORD_CHANGED, user, personal_of=user.pk)
     return tokens

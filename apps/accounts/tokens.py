@@ -22,6 +22,8 @@ from django.utils.crypto import constant_time_compare
 
 from apps.accounts.access import ACCESS_COLUMNS, access_from
 from apps.accounts.models import LoginSession, User
+from apps.core import audit
+from apps.core.audit import Verb
 
 PASSWORD_CLAIM = "pwd"  # noqa: S105  # the name of a claim
 # A key that signs for something else as well makes no tokens for us.
@@ -84,6 +86,8 @@ class TokenStrategy(JWTTokenStrategy):
         if pair is None:
             # Signed by us, of an open session, and yet refused: it was used before, so two parties hold it.
             session.delete()
+            said = {"session": session.login_id, "reason": "a refresh token came twice"}
+            audit.record(Verb.SESSION_ENDED, session.user, personal_of=session.user_id, before=said)
         return pair
 
     def close(self, *, access_token: str | None, refresh_token: str | None) -> set[UUID]:

@@ -67,7 +67,13 @@ def limits_of(name: QuotaName, *, workspace_id: UUID | None = None, user_id: UUI
 
 
 def check(
-    name: QuotaName, *, workspace_id: UUID | None = None, user_id: UUID | None = None, subject: UUID | None = None, adding: int = 1
+    name: QuotaName,
+    *,
+    workspace_id: UUID | None = None,
+    user_id: UUID | None = None,
+    subject: UUID | None = None,
+    adding: int = 1,
+    made: int = 0,
 ) -> None:
     """Raise QuotaExceededError if there is no room for `adding` more. Inside the transaction that adds them, before it does.
 
@@ -75,6 +81,8 @@ def check(
 
     user_id   who adds
     subject   the workflow, for VERSIONS_PER_WORKFLOW
+    adding    0: there is no room for what there is
+    made      so many of what there is this transaction has made, and the error undoes: it says what is used without them
     """
     limits = limits_of(name, workspace_id=workspace_id, user_id=user_id)
     if not limits:
@@ -83,7 +91,8 @@ def check(
         cursor.execute("select quota_check_v1(%s::jsonb, %s, %s)", [as_json(limits), subject, adding])
         (exceeded,) = cursor.fetchone()
     if exceeded is not None:
-        raise _exceeded(orjson.loads(exceeded))
+        found = orjson.loads(exceeded)
+        raise _exceeded({**found, "used": found["used"] - made})
 
 
 @contextmanager

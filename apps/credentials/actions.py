@@ -9,6 +9,8 @@ from django.db import IntegrityError, transaction
 from pydantic import ValidationError
 
 from apps.accounts.models import Team, User, Workspace
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.credentials import sealing
 from apps.credentials.keys import key_ring
 from apps.credentials.models import Credential, CredentialGrant
@@ -88,7 +90,10 @@ def create_credential(
         workspace=workspace, name=name, type=type_name, allowed_hosts=hosts, expires_at=expires_at, created_by=created_by
     )
     _put(credential, credential_type, checked)
-    _save_named(credential, force_insert=True)
+    with transaction.atomic():
+        _save_named(credential, force_insert=True)
+        given = sorted([*credential.fields, *credential.secret_names])
+        audit.record(Verb.CREDENTIAL_CREATED, credential, after={"type": type_name, **_shown(credential), "fields": given})
     return credential
 
 
@@ -109,6 +114,7 @@ def update_credential(
         credential = Credential.objects.select_for_update().get(pk=credential.pk)
         credential_type = _type(credential.type)
         given = dict(fields or {})
+        shown, changed = _shown(credential), _changed_fields(credential, given)
         # What comes anew need not be opened: so a credential whose key is lost can be filled again.
         missing = sorted(set(credential.secret_names) - given.keys())
         kept = open_secrets(sealed_of(credential)) if missing else {}
@@ -125,6 +131,9 @@ def update_credential(
         if expires_at is not KEEP:
             credential.expires_at = expires_at
         _save_named(credential)
+        if changed or shown != _shown(credential):
+            fields_changed = {"fields": changed} if changed else {}
+            audit.record(Verb.CREDENTIAL_UPDATED, credential, before=shown, after={**_shown(credential), **fields_changed})
     return credential
 
 
@@ -135,11 +144,18 @@ def delete_credential(*, credential: Credential, deleted_by: User | None = None)
         uses = uses_of(credential, deleted_by)
         if uses.seen or uses.has_hidden:
             raise CredentialInUseError(_in_use(credential, uses.seen, uses.has_hidden), workflows=[_as_json(use) for use in uses.seen])
+        audit.record(Verb.CREDENTIAL_DELETED, credential, before={"type": credential.type, **_shown(credential)})
         credential.delete()
 
 
 def try_credential(*, credential: Credential) -> Tested:
     """Try a credential out against the other side."""
+    came = _try(credential)
+    audit.record(Verb.CREDENTIAL_TESTED, credential, after={"is_ok": came.is_ok})
+    return came
+
+
+def _try(credential: Credential) -> Tested:
     redactor = Redactor()
     try:
         opened = open_credential(sealed_of(credential), redactor)
@@ -150,6 +166,7 @@ def try_credential(*, credential: Credential) -> Tested:
     return Tested(came.is_ok, redactor.text(came.message))
 
 
+@transaction.atomic
 def share_credential(
     *, credential: Credential, level: str, user_id: UUID | None = None, team_id: UUID | None = None, shared_by: User
 ) -> CredentialGrant:
@@ -161,14 +178,22 @@ def share_credential(
         team = Team.objects.filter(pk=team_id).first() if team_id is not None else None
         may_see = team is not None and (access.is_operator or access.is_member(team.workspace_id) or team.pk in access.teams)
         party = {"team": _found(team if may_see else None, f"no team {team_id} that you may see")}
-    grant, _ = CredentialGrant.objects.update_or_create(
-        credential=credential, **party, defaults={"level": level}, create_defaults={"level": level, "created_by": shared_by}
-    )
+    new = {"level": level, "created_by": shared_by}
+    grant, is_new = CredentialGrant.objects.select_for_update().get_or_create(credential=credential, **party, defaults=new)
+    before = None if is_new else {"level": grant.level}
+    if not is_new:
+        grant.level = level
+        grant.save(update_fields=["level", "updated_at"])
+    if before != {"level": level}:
+        audit.record(Verb.CREDENTIAL_SHARED, credential, before=before, after={**_party(**party), "level": level})
     return grant
 
 
+@transaction.atomic
 def unshare_credential(*, grant: CredentialGrant) -> None:
     """Take a grant back. What names the credential elsewhere by that grant alone fails from then on."""
+    before = {**_party(grant.user, grant.team or grant.team_id), "level": grant.level}
+    audit.record(Verb.CREDENTIAL_UNSHARED, grant.credential, before=before)
     grant.delete()
 
 
@@ -190,6 +215,9 @@ def rotate_credentials(*, batch: int = BATCH, progress: Callable[[int, int], Non
             for row, secrets in opened:
                 _seal(row, secrets)
             Credential.objects.bulk_update([row for row, _ in opened], ["sealed", "key_id"])
+            if opened:
+                rotated = {"sealed_with": key_ring().sealing, "count": len(opened), "failed": len(rows) - len(opened)}
+                audit.record(Verb.CREDENTIALS_ROTATED, object_type="credential", after=rotated)
         if not rows:
             return done, failed
         done, failed, last = done + len(opened), failed + len(rows) - len(opened), rows[-1].pk
@@ -207,6 +235,22 @@ def sealed_of(credential: Credential) -> SealedCredential:
         sealed=bytes(credential.sealed),
         allowed_hosts=credential.allowed_hosts,
     )
+
+
+def _shown(credential: Credential) -> dict[str, Any]:
+    """What the audit log may say; of fields it has the names alone."""
+    return {"name": credential.name, "allowed_hosts": credential.allowed_hosts, "expires_at": credential.expires_at}
+
+
+def _changed_fields(credential: Credential, given: Mapping[str, Any]) -> list[str]:
+    """Names of the fields that come, go or change. A secret that is given anew counts: whether it is the same one is not told."""
+    secret = set(credential.secret_names)
+    return sorted(name for name, value in given.items() if (name in secret or value != credential.fields.get(name)))
+
+
+def _party(user: User | None = None, team: Team | UUID | None = None) -> dict[str, str]:
+    """team   its id, where the caller may not see it"""
+    return {"user": user.username} if user else {"team": str(team)}
 
 
 def _find_secrets(row: Credential) -> dict[str, Secret] | None:

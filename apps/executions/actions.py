@@ -1,6 +1,7 @@
 """What people and programs do to executions: one function a verb."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID, uuid4
@@ -168,7 +169,8 @@ def _insert(
     ]
     user_id = started_by.id if started_by else None
     limits = quotas.limits_of(QuotaName.EXECUTIONS_PER_DAY, workspace_id=version.workspace_id, user_id=user_id)
-    with quotas.refusing(limits), connection.cursor() as cursor:
+    is_stored_limited = bool(quotas.limits_of(QuotaName.STORED_BYTES, workspace_id=version.workspace_id))
+    with transaction.atomic() if is_stored_limited else nullcontext(), quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
             _START if not limits else _START_WITHIN_LIMITS,
             [
@@ -185,7 +187,10 @@ def _insert(
                 *([quotas.as_json(limits)] if limits else []),
             ],
         )
-        return [Started(execution_id, created) for execution_id, created in cursor.fetchall()]
+        started = [Started(execution_id, created) for execution_id, created in cursor.fetchall()]
+        if is_stored_limited and any(one.created for one in started):
+            quotas.check(QuotaName.STORED_BYTES, workspace_id=version.workspace_id, adding=0)
+        return started
 
 
 def cancel_execution(*, execution_id: UUID) -> str:

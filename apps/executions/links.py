@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from apps.core.audit import acting
 from apps.executions.actions import Started, start_execution
 from apps.executions.models import Execution, LinkStart
 from apps.workflows.links import LinkNotFoundError, use_link
@@ -18,9 +19,10 @@ def start_by_link(*, link: ShareLink, input: Mapping[str, Any] | None) -> Starte
 
     Raises LinkNotFoundError when it was used up meanwhile, and what `start_execution` raises.
     """
-    use_link(link=link)
-    started = start_execution(workflow=link.workflow, input=input, trigger="link")
-    LinkStart.objects.create(execution_id=started.execution_id, link=link)
+    with acting(via="link"):
+        use_link(link=link)
+        started = start_execution(workflow=link.workflow, input=input, trigger="link")
+        LinkStart.objects.create(execution_id=started.execution_id, link=link)
     return started
 
 

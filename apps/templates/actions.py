@@ -9,6 +9,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Model
 
 from apps.accounts.models import Membership, Team, User, Workspace
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ConflictError, InvalidError
 from apps.templates.categories import Category
 from apps.templates.content import (
@@ -27,6 +29,8 @@ from apps.workflows.actions import Saved, create_workflow
 from apps.workflows.models import Workflow
 
 MAX_NAME_LENGTH = 128
+# Of these the audit log says that they changed, and not how: they are long, and not for everybody who reads it.
+DOCUMENTS = frozenset({"definition", "sample_input", "config"})
 
 
 class TemplateNameTakenError(ConflictError):
@@ -75,7 +79,10 @@ def create_template(
         created_by=created_by,
         **measures_of(document),
     )
-    _store(template, force_insert=True)
+    with transaction.atomic():
+        _store(template, force_insert=True)
+        after = {"name": template.name, "category": template.category, "visibility": template.visibility}
+        audit.record(Verb.TEMPLATE_CREATED, template, after=after)
     return template
 
 
@@ -89,6 +96,7 @@ def update_template(*, template: WorkflowTemplate, **changes: Any) -> WorkflowTe
     template = WorkflowTemplate.objects.select_for_update().get(pk=template.pk)
     if "definition" in changes:
         changes["definition"] = unbound(changes["definition"])
+    before = {name: getattr(template, name) for name in changes}
     for name, value in changes.items():
         setattr(template, name, value)
     if not changes.keys().isdisjoint({"definition", "sample_input"}):
@@ -96,11 +104,14 @@ def update_template(*, template: WorkflowTemplate, **changes: Any) -> WorkflowTe
         for name, value in measures_of(template.definition).items():
             setattr(template, name, value)
     _store(template)
+    _record_update(Verb.TEMPLATE_UPDATED, template, before, changes)
     return template
 
 
+@transaction.atomic
 def delete_template(*, template: WorkflowTemplate) -> None:
     """Delete a template with what people thought of it."""
+    audit.record(Verb.TEMPLATE_DELETED, template, before={"name": template.name, "visibility": template.visibility})
     template.delete()
 
 
@@ -168,9 +179,12 @@ def share_template(*, template: WorkflowTemplate, users: Sequence[UUID], teams: 
     known_teams = Team.objects.filter(workspace=template.workspace_id, pk__in=teams).values_list("pk", flat=True)
     _refuse_strangers("users", users, members)
     _refuse_strangers("teams", teams, known_teams)
+    before = _shared_with(template)
     template.shares.all().delete()
     shares = [TemplateShare(template=template, user_id=user) for user in dict.fromkeys(users)]
     TemplateShare.objects.bulk_create([*shares, *(TemplateShare(template=template, team_id=team) for team in dict.fromkeys(teams))])
+    if before != (after := _shared_with(template)):
+        audit.record(Verb.TEMPLATE_SHARED, template, before=before, after=after)
 
 
 def create_node_template(
@@ -186,25 +200,47 @@ def create_node_template(
     """Keep a configured node. Raises InvalidNodeError, TemplateNameTakenError."""
     check_node(type, config)
     node = NodeTemplate(workspace=workspace, name=name, type=type, config=config, description=description, icon=icon, created_by=created_by)
-    _save_named(node, name, force_insert=True)
+    with transaction.atomic():
+        _save_named(node, name, force_insert=True)
+        audit.record(Verb.NODE_TEMPLATE_CREATED, node, after={"name": name, "type": type})
     return node
 
 
+@transaction.atomic
 def update_node_template(*, node_template: NodeTemplate, **changes: Any) -> NodeTemplate:
     """Change a node template; nodes made of it stay as they are. Raises InvalidNodeError, TemplateNameTakenError.
 
     changes   any of name, description, type, config, icon
     """
+    before = {name: getattr(node_template, name) for name in changes}
     for name, value in changes.items():
         setattr(node_template, name, value)
     if not changes.keys().isdisjoint({"type", "config"}):
         check_node(node_template.type, node_template.config)
     _save_named(node_template, node_template.name)
+    _record_update(Verb.NODE_TEMPLATE_UPDATED, node_template, before, changes)
     return node_template
 
 
+@transaction.atomic
 def delete_node_template(*, node_template: NodeTemplate) -> None:
+    audit.record(Verb.NODE_TEMPLATE_DELETED, node_template, before={"name": node_template.name, "type": node_template.type})
     node_template.delete()
+
+
+def _record_update(verb: Verb, row: Model, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+    changed = {name for name in after if after[name] != before[name]}
+    if not changed:
+        return
+    shown, documents = changed - DOCUMENTS, sorted(changed & DOCUMENTS)
+    replaced = {"replaced": documents} if documents else {}
+    audit.record(verb, row, before={name: before[name] for name in shown}, after={name: after[name] for name in shown} | replaced)
+
+
+def _shared_with(template: WorkflowTemplate) -> dict[str, list[str]]:
+    """Names of people and teams."""
+    rows = list(template.shares.values_list("user__username", "team__name"))
+    return {"users": sorted(user for user, _ in rows if user), "teams": sorted(team for _, team in rows if team)}
 
 
 def _store(template: WorkflowTemplate, **how: Any) -> None:

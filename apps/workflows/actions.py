@@ -133,6 +133,8 @@ def save_version(
         if publish:
             _publish(workflow, version)
         prune_versions(workflow)
+        if created:  # counted last: pruning may have made room
+            quotas.check(QuotaName.VERSIONS_PER_WORKFLOW, workspace_id=workflow.workspace_id, subject=workflow.pk, adding=0, made=1)
     version.workflow = workflow
     return Saved(version, created, checked.warnings, is_merged)
 
@@ -179,7 +181,9 @@ def update_workflow(*, workflow: Workflow, name: str | None = None, description:
     if description is not None:
         workflow.description = description
     _save_named(workflow, update_fields=["name", "description", "updated_at"])
-    audit.record(Verb.WORKFLOW_UPDATED, workflow, before=before, after={"name": workflow.name, "description": workflow.description})
+    after = {"name": workflow.name, "description": workflow.description}
+    if before != after:
+        audit.record(Verb.WORKFLOW_UPDATED, workflow, before=before, after=after)
     return workflow
 
 
@@ -220,6 +224,7 @@ def _merge(newest: WorkflowVersion, mine: _Checked, base_number: int) -> _Checke
 
 
 def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, changelog: str, created_by: User | None) -> WorkflowVersion:
+    quotas.check(QuotaName.STORED_BYTES, workspace_id=workflow.workspace_id, adding=0)
     version = WorkflowVersion.objects.create(
         workspace_id=workflow.workspace_id,
         workflow=workflow,

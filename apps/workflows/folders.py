@@ -13,6 +13,8 @@ from django.db.models import Func, IntegerField, Max
 
 from apps.accounts.models import User, Workspace
 from apps.accounts.permissions import Permission
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ConflictError, InvalidError
 from apps.workflows.access import NotAllowedError, require
 from apps.workflows.actions import EmptyNameError
@@ -65,13 +67,17 @@ def create_folder(*, workspace: Workspace, name: str, parent: Folder | None = No
         folder = Folder(workspace=workspace, parent=parent, name=name)
         folder.ancestors = [*around, folder.pk]
         _save_named(folder, force_insert=True)
+        audit.record(Verb.FOLDER_CREATED, folder, after={"name": name, "parent": folder.parent_id})
     return folder
 
 
+@transaction.atomic
 def rename_folder(*, folder: Folder, name: str) -> Folder:
     """Raises FolderNameTakenError."""
-    folder.name = name
+    before, folder.name = folder.name, name
     _save_named(folder, update_fields=["name", "updated_at"])
+    if before != name:
+        audit.record(Verb.FOLDER_RENAMED, folder, before={"name": before}, after={"name": name})
     return folder
 
 
@@ -92,6 +98,8 @@ def move_folder(*, folder: Folder, parent: Folder | None, moved_by: User) -> Fol
         require_on_folder(moved_by, folder, Permission.WORKFLOW_MANAGE)
     _relocate(folder.pk, parent, around, depth=len(ancestors), name=folder.name)
     folder.parent, folder.ancestors = parent, [*around, folder.pk]
+    if ancestors[:-1] != around:
+        audit.record(Verb.FOLDER_MOVED, folder, before={"parent": _innermost(ancestors[:-1])}, after={"parent": folder.parent_id})
     return folder
 
 
@@ -114,6 +122,8 @@ def delete_folder(*, folder: Folder, deleted_by: User, move_to: Folder | None = 
                 workflows=workflows,
             )
         _empty(locked, move_to, deleted_by)
+    before = {"name": locked.name, "parent": locked.parent_id, "folders": folders, "workflows": workflows}
+    audit.record(Verb.FOLDER_DELETED, locked, before=before, after={"moved_to": move_to.pk} if move_to else None)
     locked.delete()
 
 
@@ -136,6 +146,8 @@ def place_workflow(*, workflow: Workflow, folder: Folder | None, moved_by: User)
         require(moved_by, workflow, Permission.WORKFLOW_MANAGE)
     workflow.folder = held
     workflow.save(update_fields=["folder", "updated_at"])
+    if before != around:
+        audit.record(Verb.WORKFLOW_MOVED, workflow, before={"folder": _innermost(before)}, after={"folder": workflow.folder_id})
     return workflow
 
 
@@ -158,6 +170,10 @@ def _ancestors(folder: Folder | None, workspace_id: UUID) -> list[UUID]:
     if folder.workspace_id != workspace_id:
         raise FolderOfOtherWorkspaceError(f"Folder '{folder.name}' belongs to another workspace.")
     return _current_ancestors(folder.pk)
+
+
+def _innermost(folders: list[UUID]) -> UUID | None:
+    return folders[-1] if folders else None
 
 
 def _height_below(folder_id: UUID, depth: int) -> int:

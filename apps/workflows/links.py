@@ -8,6 +8,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.db import transaction
@@ -15,6 +16,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from apps.accounts.models import User
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.core.errors import UnauthenticatedError
 from apps.core.redaction import LINK_TOKEN_PREFIX
 from apps.engine.errors import ConflictError, ForbiddenError, NotFoundError
@@ -95,13 +98,18 @@ def create_link(
         max_uses=max_uses,
         created_by=created_by,
     )
+    offer = {"has_password": bool(link.password), "expires_at": expires_at, "max_uses": max_uses}
+    audit.record(Verb.LINK_MADE, workflow, after={**_shown(link), **offer})
     return MadeLink(link, token)
 
 
+@transaction.atomic
 def revoke_link(*, link: ShareLink) -> ShareLink:
     """Let it open nothing any more. Twice is as good as once."""
-    ShareLink.objects.filter(pk=link.pk, revoked_at__isnull=True).update(revoked_at=Now(), updated_at=Now())
+    changed = ShareLink.objects.filter(pk=link.pk, revoked_at__isnull=True).update(revoked_at=Now(), updated_at=Now())
     link.refresh_from_db(fields=["revoked_at", "updated_at"])
+    if changed:
+        audit.record(Verb.LINK_REVOKED, link.workflow, before={**_shown(link), "uses": link.uses})
     return link
 
 
@@ -150,7 +158,13 @@ def accept_link(*, link: ShareLink, user: User) -> Grant | None:
     use_link(link=link)
     values = {"workspace_id": link.workspace_id, "level": link.level, "granted_by": link.created_by}
     grant, _ = Grant.objects.update_or_create(workflow=link.workflow, folder=None, user=user, team=None, defaults=values)
+    with audit.acting(actor=user, via="link"):
+        audit.record(Verb.LINK_ACCEPTED, link.workflow, after={**_shown(link), "user": user.username})
     return grant
+
+
+def _shown(link: ShareLink) -> dict[str, Any]:
+    return {"link": link.pk, "level": link.level, "label": link.label}
 
 
 def hash_of(token: str) -> str:

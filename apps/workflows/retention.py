@@ -6,6 +6,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import PROTECT, RESTRICT, Exists, ForeignObjectRel, OuterRef, Subquery
 
 from apps.accounts.models import Workspace
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.workflows.models import VersionRetention, Workflow, WorkflowVersion, WorkflowVersionQuerySet
 
 _DELETE = """
@@ -21,9 +23,13 @@ def find_retention(workspace: Workspace) -> int | None:
     return VersionRetention.objects.filter(workspace=workspace).values_list("keep", flat=True).first()
 
 
+@transaction.atomic
 def set_retention(*, workspace: Workspace, keep: int | None) -> None:
     """Keep this many versions of each workflow, from the next save of each on; None: all."""
+    before = find_retention(workspace)
     VersionRetention.objects.update_or_create(workspace=workspace, defaults={"keep": keep})
+    if before != keep:
+        audit.record(Verb.VERSION_RETENTION_SET, workspace, before={"keep": before}, after={"keep": keep})
 
 
 def prune_versions(workflow: Workflow) -> None:

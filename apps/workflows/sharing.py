@@ -8,6 +8,8 @@ from django.db.models import Q
 
 from apps.accounts.models import Team, User
 from apps.accounts.permissions import Permission
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ConflictError, ForbiddenError, InvalidError
 from apps.workflows.access import permissions_on
 from apps.workflows.levels import PERMISSIONS, Level
@@ -74,21 +76,29 @@ def share(*, thing: Thing, level: Level, shared_by: User, user: User | None = No
     if thing.grants.count() >= MAX_SHARES:
         raise TooManySharesError(f"At most {MAX_SHARES} shares are kept of one thing: use teams.", limit=MAX_SHARES)
     party = {"user": user, "team": team, **_columns(thing)}
-    return Grant.objects.update_or_create(
-        **party, defaults={"level": level, "granted_by": shared_by}, create_defaults=_new(thing, level, shared_by, party)
-    )
+    new = {"workspace_id": thing.workspace_id, "level": level, "granted_by": shared_by}
+    grant, is_new = Grant.objects.select_for_update().get_or_create(**party, defaults=new)
+    grant.user, grant.team = user, team  # known, and so not to be read
+    if is_new:
+        audit.record(_verbs(thing)[0], thing, after={**_party(grant), "level": level})
+    else:
+        _change_level(grant, thing, level, shared_by)
+    return grant, is_new
 
 
+@transaction.atomic
 def change_share(*, grant: Grant, thing: Thing, level: Level, changed_by: User) -> Grant:
     """Raises LevelAboveOwnError."""
     check_level(thing, level, changed_by)
-    grant.level, grant.granted_by = level, changed_by
-    grant.save(update_fields=["level", "granted_by", "updated_at"])
+    _change_level(grant, thing, level, changed_by)
     return grant
 
 
+@transaction.atomic
 def unshare(*, grant: Grant) -> None:
     """Take a share back. It holds no longer from the next request on."""
+    thing: Any = grant.workflow or grant.folder  # one of both
+    audit.record(_verbs(thing)[1], thing, before={**_party(grant), "level": grant.level})
     grant.delete()
 
 
@@ -116,8 +126,22 @@ def _columns(thing: Thing) -> dict[str, Any]:
     return {"workflow": thing if is_workflow else None, "folder": None if is_workflow else thing}
 
 
-def _new(thing: Thing, level: Level, shared_by: User, party: dict[str, Any]) -> dict[str, Any]:
-    return {**party, "workspace_id": thing.workspace_id, "level": level, "granted_by": shared_by}
+def _change_level(grant: Grant, thing: Thing, level: Level, changed_by: User) -> None:
+    before = grant.level
+    grant.level, grant.granted_by = level, changed_by
+    grant.save(update_fields=["level", "granted_by", "updated_at"])
+    if before != level:
+        audit.record(_verbs(thing)[0], thing, before={"level": before}, after={**_party(grant), "level": level})
+
+
+def _verbs(thing: Thing) -> tuple[Verb, Verb]:
+    is_workflow = isinstance(thing, Workflow)
+    return (Verb.WORKFLOW_SHARED, Verb.WORKFLOW_UNSHARED) if is_workflow else (Verb.FOLDER_SHARED, Verb.FOLDER_UNSHARED)
+
+
+def _party(grant: Grant) -> dict[str, str]:
+    """Guests may not see a team: then it is its id."""
+    return {"user": grant.user.username} if grant.user else {"team": grant.team.name if grant.team else str(grant.team_id)}
 
 
 def _named(text: str) -> Q:

@@ -8,6 +8,8 @@ from django.db.models.functions import Lower
 
 from apps.accounts.models import User, Workspace
 from apps.accounts.permissions import Permission
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ConflictError, InvalidError
 from apps.workflows.access import NotAllowedError
 from apps.workflows.actions import EmptyNameError
@@ -31,21 +33,27 @@ class TagsOfOtherWorkspacesError(InvalidError):
     code = "tags_of_other_workspaces"
 
 
+@transaction.atomic
 def create_tag(*, workspace: Workspace, name: str, colour: str | None = None) -> Tag:
     """colour   #rrggbb; None: the usual one. Raises TagNameTakenError, TooManyTagsError."""
     _check_room(workspace.pk, 1)
     tag = Tag(workspace=workspace, name=name.strip(), **({} if colour is None else {"colour": colour.lower()}))
     _save_named(tag, force_insert=True)
+    audit.record(Verb.TAG_CREATED, tag, after=_shown(tag))
     return tag
 
 
+@transaction.atomic
 def update_tag(*, tag: Tag, name: str | None = None, colour: str | None = None) -> Tag:
     """Rename or recolour; None leaves as it is. Raises TagNameTakenError."""
+    before = _shown(tag)
     if name is not None:
         tag.name = name.strip()
     if colour is not None:
         tag.colour = colour.lower()
     _save_named(tag, update_fields=["name", "colour", "updated_at"])
+    if before != _shown(tag):
+        audit.record(Verb.TAG_UPDATED, tag, before=before, after=_shown(tag))
     return tag
 
 
@@ -63,12 +71,15 @@ def merge_tag(*, tag: Tag, into: Tag) -> Tag:
     if tag.pk != into.pk:
         with connection.cursor() as cursor:
             cursor.execute(_MERGE, [into.pk, tag.pk])
+        audit.record(Verb.TAG_MERGED, tag, before=_shown(tag), after={"into": into.pk, "name": into.name})
         tag.delete()
     return into
 
 
+@transaction.atomic
 def delete_tag(*, tag: Tag) -> None:
     """Take it off every workflow, and delete it."""
+    audit.record(Verb.TAG_DELETED, tag, before=_shown(tag))
     tag.delete()
 
 
@@ -92,8 +103,17 @@ def tag_workflow(*, workflow: Workflow, names: Sequence[str], tagged_by: User) -
         _check_room(workflow.workspace_id, len(missing))
         Tag.objects.bulk_create([Tag(workspace_id=workflow.workspace_id, name=name) for name in missing], ignore_conflicts=True)
         tags = _known(workflow, wanted)  # another request may have made the same ones
+    before = sorted(workflow.tags.values_list("name", flat=True))
     workflow.tags.set(tags)
-    return sorted(tags, key=lambda tag: tag.name)
+    tags.sort(key=lambda tag: tag.name)
+    after = [tag.name for tag in tags]
+    if before != after:
+        audit.record(Verb.WORKFLOW_TAGGED, workflow, before={"tags": before}, after={"tags": after})
+    return tags
+
+
+def _shown(tag: Tag) -> dict[str, str]:
+    return {"name": tag.name, "colour": tag.colour}
 
 
 def _known(workflow: Workflow, wanted: dict[str, str]) -> list[Tag]:

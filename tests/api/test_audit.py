@@ -19,6 +19,7 @@ from apps.audit.models import AuditEntry
 from apps.core.admin import Audited, ReadOnlyAdmin
 from apps.core.audit import Verb, record
 from apps.core.audit.redaction import REDACTED
+from apps.core.audit.scene import current
 from apps.quotas.admin import QuotaAdmin
 from tests.api.clients import ORDER, ApiClient, client_of, make_workflow
 
@@ -227,6 +228,64 @@ def test_logins_are_recorded_where_their_person_sees_them(anonymous, grace, oper
     for row in rows(operator):
         assert "wrong" not in str(row)
         assert "correct horse" not in str(row)
+
+
+def test_what_is_done_with_an_api_key_says_so(ada, anonymous):
+    body = {"name": "ci", "scopes": ["workflow.view", "workflow.create"]}
+    key = ada.post_json("/users/me/api-keys", body, 201)["key"]
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = anonymous.post("/api/v1/workflows", {"definition": ORDER}, format="json", headers=headers)
+    assert answer.status_code == 201
+
+    *by_key, made = rows(ada)
+    assert [(row["verb"], row["via"], row["actor_name"]) for row in by_key] == [
+        ("version.saved", "api_key", "ada"),
+        ("workflow.created", "api_key", "ada"),
+    ]
+    assert (made["verb"], made["via"], made["object_type"]) == ("api_key.made", "api", "apikey")
+    assert made["after"] == {"user": "ada", **body, "scopes": sorted(body["scopes"]), "expires_at": None}
+    assert key not in str(rows(ada))
+
+
+def test_a_start_by_a_share_link_happens_via_it(ada, anonymous, monkeypatch):
+    found = []
+    monkeypatch.setattr("apps.executions.links.use_link", lambda **_: found.append(current().via))
+    made = make_workflow(ada)
+    token = ada.post_json(f"/workflows/{made['id']}/links", {"level": "executor"}, 201)["token"]
+    anonymous.post_json(f"/shared/{token}/executions", {"input": {"amount": 1}}, 202)
+    assert found == ["link"]
+
+
+def test_who_comes_and_goes_is_recorded_in_the_workspace(ada, bob):
+    firm = f"/workspaces/{ada.post_json('/workspaces', {'name': 'Engines'}, 201)['id']}"
+    invited = ada.post_json(f"{firm}/invitations", {"username": "bob", "role": "viewer"}, 201)["id"]
+    bob.post_json("/invitations/accept", {"invitation": invited})
+    member = f"{firm}/members/{bob.user.pk}"
+    for _ in range(2):  # the second changes nothing
+        ada.patch_json(member, {"role": "builder"})
+        ada.patch_json(firm, {"description": "difference engines"})
+    bob.post_json(f"{firm}/leave", {}, 204)
+
+    found = [
+        (row["verb"], row["actor_name"], row["object_name"], row["before"], row["after"]) for row in rows(ada, f"?workspace={firm[-36:]}")
+    ]
+    sent = found.pop(-2)
+    assert sent[:4] == ("invitation.sent", "ada", "bob", None)
+    assert {**sent[4], "expires_at": None} == {"for": "bob", "role": "viewer", "expires_at": None}
+    assert found == [
+        ("member.left", "bob", "bob", {"user": "bob", "role": "builder"}, None),
+        ("workspace.updated", "ada", "Engines", {"description": ""}, {"description": "difference engines"}),
+        ("member.role_changed", "ada", "bob", {"role": "viewer"}, {"role": "builder"}),
+        ("member.added", "bob", "bob", None, {"user": "bob", "role": "viewer"}),
+        ("invitation.accepted", "bob", "bob", None, {"accepted_by": "bob"}),
+        ("workspace.created", "ada", "Engines", None, {"name": "Engines", "description": ""}),
+    ]
+
+
+def test_the_log_of_a_workspace_outlives_it(ada, operator):
+    firm = ada.post_json("/workspaces", {"name": "Engines"}, 201)["id"]
+    ada.delete_json(f"/workspaces/{firm}")
+    assert [row["verb"] for row in rows(operator, f"?workspace={firm}")] == ["workspace.deleted", "workspace.created"]
 
 
 @pytest.fixture

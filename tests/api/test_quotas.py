@@ -6,10 +6,11 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from apps.accounts.models import Membership
+from apps.accounts.models import Membership, User
 from apps.accounts.queries import personal_workspace
 from apps.audit.models import AuditEntry
 from apps.core import quotas
+from apps.quotas.actions import measure
 from apps.quotas.models import Quota
 from tests.api.clients import ORDER, ApiClient, make_workflow
 
@@ -80,6 +81,32 @@ def test_executions_over_the_limit_are_refused(ada, operator):
     assert bulk["code"] == "quota_exceeded"
 
 
+def test_versions_over_the_limit_are_refused(ada, operator):
+    made = make_workflow(ada)
+    put(operator, name="versions_per_workflow", limit=1, workspace=mine(ada))
+    save = {"definition": {**ORDER, "description": "new"}}
+    refused = ada.post_json(f"/workflows/{made['id']}/versions", save, 409)
+    assert refused["code"] == "quota_exceeded"
+    assert refused["details"] == {"name": "versions_per_workflow", "scope": "workspace", "limit": 1, "used": 1, "resets_at": None}
+    assert len(ada.get_json(f"/workflows/{made['id']}/versions")["results"]) == 1
+
+
+def test_a_workspace_over_its_stored_bytes_gets_nothing_more(ada, operator):
+    made = make_workflow(ada)
+    put(operator, name="stored_bytes", limit=1, workspace=mine(ada))
+    ada.post_json("/executions", {"workflow": made["id"], **START}, 202)
+    measure(workspace_id=UUID(mine(ada)))
+    for path, body in (
+        ("/workflows", {"definition": {**ORDER, "name": "other"}}),
+        (f"/workflows/{made['id']}/versions", {"definition": {**ORDER, "description": "new"}}),
+        ("/executions", {"workflow": made["id"], **START}),
+        ("/executions/bulk", {"workflow": made["id"], "starts": [START] * 2}),
+    ):
+        refused = ada.post_json(path, body, 409)
+        assert (refused["code"], refused["details"]["name"]) == ("quota_exceeded", "stored_bytes"), path
+    assert len(ada.get_json("/workflows")["results"]) == len(ada.get_json("/executions")["results"]) == 1
+
+
 def test_a_start_takes_no_statement_more_without_a_limit_and_with_one(ada, operator, django_assert_num_queries):
     start = {"workflow": make_workflow(ada)["id"], **START}
     ada.post_json("/executions", start, 202)
@@ -91,6 +118,23 @@ def test_a_start_takes_no_statement_more_without_a_limit_and_with_one(ada, opera
     with django_assert_num_queries(5) as queries:
         ada.post_json("/executions", start, 202)
     assert [query["sql"].split()[0] for query in queries.captured_queries if "SAVEPOINT" in query["sql"]] == ["SAVEPOINT", "RELEASE"]
+
+
+def test_a_full_workspace_takes_no_further_member(ada, bob, operator):
+    firm = ada.post_json("/workspaces", {"name": "Engines"}, 201)["id"]
+    invited = ada.post_json(f"/workspaces/{firm}/invitations", {"username": "bob", "role": "viewer"}, 201)["id"]
+    put(operator, name="members", limit=1, workspace=firm)
+    refused = bob.post_json("/invitations/accept", {"invitation": invited}, 409)
+    assert (refused["code"], refused["details"]["name"], refused["details"]["used"]) == ("quota_exceeded", "members", 1)
+    account = {"name": "deployer", "role": "viewer"}
+    assert ada.post_json(f"/workspaces/{firm}/service-accounts", account, 409)["code"] == "quota_exceeded"
+    assert Membership.objects.filter(workspace=firm).count() == 1
+    assert not User.objects.filter(service_of=firm).exists()
+    assert not AuditEntry.objects.filter(workspace=firm, verb__in=["member.added", "service_account.created"]).exists()
+
+    put(operator, name="members", limit=2, workspace=firm)
+    bob.post_json("/invitations/accept", {"invitation": invited})
+    ada.post_json(f"/workspaces/{firm}/service-accounts", account, 409)
 
 
 def test_only_operators_set_limits(ada, operator):

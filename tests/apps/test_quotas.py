@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from apps.accounts.models import Membership, Workspace
+from apps.audit.models import AuditEntry
 from apps.core import object_store, quotas
 from apps.core.quotas import QuotaExceededError, QuotaName
 from apps.executions.actions import Start, start_execution, start_executions
@@ -15,8 +16,9 @@ from apps.executions.models import Execution
 from apps.quotas.actions import InvalidQuotaError, measure, measure_due, remove_quota, set_quota
 from apps.quotas.models import Quota, QuotaDay, StorageUse
 from apps.quotas.queries import use_of_user, use_of_workspace
-from apps.workflows.actions import create_workflow
+from apps.workflows.actions import create_workflow, save_version
 from apps.workflows.models import Workflow
+from apps.workflows.retention import set_retention
 from tests.factories import ONE_NODE, make_version, make_workspace
 
 pytestmark = pytest.mark.django_db
@@ -101,6 +103,31 @@ def test_members_and_versions_are_counted(workspace):
     quotas.check(QuotaName.VERSIONS_PER_WORKFLOW, workspace_id=workspace.pk, subject=uuid4())
     assert used(workspace, QuotaName.MEMBERS) == 2
     assert used(workspace, QuotaName.VERSIONS_PER_WORKFLOW) == 1
+
+
+def test_a_workflow_gets_no_more_versions_than_its_limit(workspace):
+    workflow = make(workspace, "one")
+    limit(QuotaName.VERSIONS_PER_WORKFLOW, 2, workspace=workspace)
+    save_version(workflow=workflow, definition={**ONE_NODE, "description": "2"})
+    entries = AuditEntry.objects.count()
+    with pytest.raises(QuotaExceededError) as refused:
+        save_version(workflow=workflow, definition={**ONE_NODE, "description": "3"}, publish=True)
+
+    assert (refused.value.details["limit"], refused.value.details["used"]) == (2, 2)
+    assert list(workflow.versions.order_by("number").values_list("number", flat=True)) == [1, 2]
+    workflow.refresh_from_db()
+    assert workflow.published_version is None
+    assert AuditEntry.objects.count() == entries
+    assert not save_version(workflow=workflow, definition={**ONE_NODE, "description": "2"}).created
+
+
+def test_a_save_that_prunes_makes_room_for_itself(workspace):
+    workflow = make(workspace, "one")
+    limit(QuotaName.VERSIONS_PER_WORKFLOW, 2, workspace=workspace)
+    set_retention(workspace=workspace, keep=2)
+    for number in range(2, 6):
+        save_version(workflow=workflow, definition={**ONE_NODE, "description": str(number)})
+    assert list(workflow.versions.order_by("number").values_list("number", flat=True)) == [4, 5]
 
 
 def test_executions_of_a_day_are_limited_and_those_before_the_limit_count(workspace):
@@ -224,6 +251,42 @@ def test_stored_bytes_are_measured_and_say_when(workspace):
     limit(QuotaName.STORED_BYTES, use.bytes, workspace=workspace)
     with pytest.raises(QuotaExceededError):
         quotas.check(QuotaName.STORED_BYTES, workspace_id=workspace.pk)
+
+
+def test_a_workspace_that_stores_too_much_gets_nothing_more(workspace):
+    workflow = make(workspace, "one")
+    version = workflow.versions.get()
+    limit(QuotaName.STORED_BYTES, 10, workspace=workspace)
+    first = start_execution(workflow=workflow, version=version, idempotency_key="a")  # not measured yet
+    size = measure(workspace_id=workspace.pk).bytes
+    assert size > 10
+
+    for refused in (
+        lambda: make(workspace, "two"),
+        lambda: save_version(workflow=workflow, definition={**ONE_NODE, "description": "2"}),
+        lambda: start_execution(workflow=workflow, version=version),
+        lambda: start_executions(workflow=workflow, version=version, starts=[Start(), Start(idempotency_key="a")]),
+    ):
+        with pytest.raises(QuotaExceededError) as error, transaction.atomic():
+            refused()
+        assert error.value.details == {"name": "stored_bytes", "scope": "workspace", "limit": 10, "used": size, "resets_at": None}
+    assert (Workflow.objects.count(), workflow.versions.count(), Execution.objects.count()) == (1, 1, 1)
+
+    assert start_execution(workflow=workflow, version=version, idempotency_key="a").execution_id == first.execution_id
+    assert not save_version(workflow=workflow, definition=ONE_NODE).created
+    make(make_workspace("bob"), "of bob")
+    limit(QuotaName.STORED_BYTES, size, workspace=workspace)
+    start_execution(workflow=workflow, version=version)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_that_is_refused_for_its_bytes_is_undone_without_a_transaction_of_the_caller():
+    version = make_version(username="ada")
+    limit(QuotaName.STORED_BYTES, 10, workspace=version.workspace)
+    measure(workspace_id=version.workspace_id)
+    with pytest.raises(QuotaExceededError):
+        start_execution(workflow=version.workflow)
+    assert not Execution.objects.exists()
 
 
 def test_workspaces_are_measured_in_turn(workspace):

@@ -39,8 +39,8 @@ def _reach() -> tuple[Paths, list[tuple[type[models.Model], str, str]]]:
     while waiting:
         parent = waiting.pop(0)
         for child, field in _references(parent):
-            if child is parent:
-                continue  # goes by its own path
+            if child is parent or field.remote_field.on_delete is models.DO_NOTHING:
+                continue  # goes by its own path; or outlives what it names, as the audit log does
             path = field.name if parent is Workspace else f"{field.name}__{doomed[parent][0]}"
             if field.remote_field.on_delete is models.SET_NULL:
                 mentions.append((child, field.name, path))

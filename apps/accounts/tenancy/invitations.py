@@ -14,7 +14,9 @@ from apps.accounts.models import Invitation, InvitationQuerySet, Membership, Use
 from apps.accounts.tenancy.mails import send_invitation
 from apps.accounts.tenancy.rights import check_within_own, find_role, role_of
 from apps.accounts.tenancy.workspaces import check_is_shared, lock_workspace
-from apps.core import fence
+from apps.core import audit, fence, quotas
+from apps.core.audit import Verb
+from apps.core.quotas import QuotaName
 from apps.engine.errors import ConflictError, ForbiddenError, NotFoundError
 
 LIVES = timedelta(days=7)
@@ -94,6 +96,8 @@ def invite(*, actor: User, workspace: Workspace, role: str, make_link: MakeLink,
         expires_at=timezone.now() + LIVES,
     )
     _send(invitation, make_link(token))
+    after = {**_promise(invitation), "expires_at": invitation.expires_at}
+    audit.record(Verb.INVITATION_SENT, invitation, object_name=_party(invitation), after=after)
     return invitation
 
 
@@ -104,10 +108,12 @@ def resend(*, actor: User, invitation: Invitation, make_link: MakeLink) -> Invit
     check_within_own(actor, invitation.workspace_id, role_of(invitation).permissions)
     if invitation.status != Invitation.Status.EXPIRED:
         _check_open(invitation)
-    token = _new_token()
+    token, before = _new_token(), {"expires_at": invitation.expires_at}
     invitation.token_hash, invitation.expires_at = _hash(token), timezone.now() + LIVES
     invitation.save(update_fields=["token_hash", "expires_at", "updated_at"])
     _send(invitation, make_link(token))
+    after = {"expires_at": invitation.expires_at}
+    audit.record(Verb.INVITATION_RESENT, invitation, object_name=_party(invitation), before=before, after=after)
     return invitation
 
 
@@ -119,13 +125,14 @@ def revoke(*, invitation: Invitation) -> None:
         _check_open(invitation)
     invitation.revoked_at = timezone.now()
     invitation.save(update_fields=["revoked_at", "updated_at"])
+    audit.record(Verb.INVITATION_REVOKED, invitation, object_name=_party(invitation), before=_promise(invitation))
 
 
 def accept(*, user: User, token: str) -> Workspace:
     """Become a member by the token of a mail.
 
     Raises InvitationNotFoundError for a token that was never given, InvitationOfAnotherError for one that was given to somebody else,
-    InvitationClosedError, AlreadyMemberError.
+    InvitationClosedError, AlreadyMemberError, and QuotaExceededError where the workspace is full: the invitation stays open then.
     """
     with fence.lifted():  # the person is not in the workspace yet
         invitation_id = Invitation.objects.filter(token_hash=_hash(token)).values_list("pk", flat=True).first()
@@ -153,9 +160,14 @@ def _accept(user: User, invitation_id: UUID, addresses: list[str]) -> Workspace:
     workspace = invitation.workspace
     if Membership.objects.filter(workspace=workspace, user=user).exists():
         raise AlreadyMemberError(f"You are in workspace '{workspace.name}' already.")
-    Membership.objects.create(workspace=workspace, user=user, role=invitation.role, own_role=invitation.own_role)
+    quotas.check(QuotaName.MEMBERS, workspace_id=workspace.pk)
+    membership = Membership.objects.create(workspace=workspace, user=user, role=invitation.role, own_role=invitation.own_role)
     invitation.accepted_at, invitation.accepted_by = timezone.now(), user
     invitation.save(update_fields=["accepted_at", "accepted_by", "updated_at"])
+    name = user.get_username()
+    with audit.together():
+        audit.record(Verb.INVITATION_ACCEPTED, invitation, object_name=_party(invitation), after={"accepted_by": name})
+        audit.record(Verb.MEMBER_ADDED, membership, object_name=name, after={"user": name, "role": role_of(invitation).name})
     return workspace
 
 
@@ -190,6 +202,14 @@ def _send(invitation: Invitation, link: str) -> None:
     address = invitation.email or User.objects.filter(username=invitation.username).values_list("email", flat=True).first()
     if address:
         transaction.on_commit(lambda: send_invitation(invitation, address, link), robust=True)
+
+
+def _party(invitation: Invitation) -> str:
+    return invitation.email or invitation.username
+
+
+def _promise(invitation: Invitation) -> dict[str, str]:
+    return {"for": _party(invitation), "role": role_of(invitation).name}
 
 
 def _addresses(user: User) -> list[str]:

@@ -10,6 +10,8 @@ from apps.accounts.queries import require_in
 from apps.accounts.tenancy.hooks import forget_member
 from apps.accounts.tenancy.rights import check_within_own, find_role, role_of
 from apps.accounts.tenancy.workspaces import lock_workspace
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ConflictError, NotFoundError
 
 
@@ -37,12 +39,15 @@ def change_role(*, actor: User, workspace: Workspace, user_id: UUID, role: str) 
     """
     lock_workspace(workspace)
     membership = get_membership(workspace, user_id)
-    chosen = find_role(workspace, role)
-    check_within_own(actor, workspace.pk, role_of(membership).permissions | chosen.permissions)
+    former, chosen = role_of(membership), find_role(workspace, role)
+    check_within_own(actor, workspace.pk, former.permissions | chosen.permissions)
     if chosen.role != OWNER:
         _check_not_last_owner(membership)
     membership.role, membership.own_role = chosen.role, chosen.own_role
     membership.save(update_fields=["role", "own_role", "updated_at"])
+    if chosen != former:
+        name = membership.user.get_username()
+        audit.record(Verb.MEMBER_ROLE_CHANGED, membership, object_name=name, before={"role": former.name}, after={"role": chosen.name})
     return membership
 
 
@@ -62,6 +67,9 @@ def remove_member(*, actor: User, workspace: Workspace, user_id: UUID) -> None:
     _check_not_last_owner(membership)
     TeamMember.objects.filter(team__workspace=workspace, user_id=user_id).delete()
     forget_member(workspace.pk, user_id)
+    verb = Verb.MEMBER_LEFT if is_self else Verb.MEMBER_REMOVED
+    name = membership.user.get_username()
+    audit.record(verb, membership, object_name=name, before={"user": name, "role": role_of(membership).name})
     membership.delete()
 
 

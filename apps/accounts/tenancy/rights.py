@@ -28,6 +28,10 @@ class RoleChoice:
     own_role: Role | None
 
     @property
+    def name(self) -> str:
+        return self.own_role.name if self.own_role else self.role
+
+    @property
     def permissions(self) -> Permissions:
         return permissions_of(self.role, self.own_role.permissions if self.own_role else None)
 

@@ -1,6 +1,7 @@
 """Roles that a workspace makes itself, beside the built-in ones."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
@@ -10,6 +11,8 @@ from apps.accounts.models import Invitation, InWorkspaceQuerySet, Role, User, Wo
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, permissions_of
 from apps.accounts.tenancy.rights import check_within_own
 from apps.accounts.tenancy.workspaces import lock_workspace
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ConflictError, NotFoundError
 
 
@@ -41,23 +44,31 @@ def get_role(user: User, workspace: Workspace, role_id: UUID) -> Role:
     return role
 
 
+@transaction.atomic
 def create_role(*, actor: User, workspace: Workspace, name: str, permissions: Sequence[str], description: str = "") -> Role:
     """Make a role. Raises RoleNameTakenError, BeyondOwnRightsError."""
     check_within_own(actor, workspace.pk, permissions_of("", list(permissions)))
-    return _save(Role(workspace=workspace, name=name, description=description, permissions=_ordered(permissions)))
+    role = _save(Role(workspace=workspace, name=name, description=description, permissions=_ordered(permissions)))
+    audit.record(Verb.ROLE_CREATED, role, after=_shown(role))
+    return role
 
 
+@transaction.atomic
 def update_role(
     *, actor: User, role: Role, name: str | None = None, description: str | None = None, permissions: Sequence[str] | None = None
 ) -> Role:
     """Change a role, and with it the rights of all who have it; None leaves as it is. Raises RoleNameTakenError, BeyondOwnRightsError."""
+    before = _shown(role)
     if permissions is not None:
         # Those that it had as well: who lacks them could not give them back.
         check_within_own(actor, role.workspace_id, permissions_of("", [*role.permissions, *permissions]))
         role.permissions = _ordered(permissions)
     role.name = role.name if name is None else name
     role.description = role.description if description is None else description
-    return _save(role)
+    _save(role)
+    if before != (after := _shown(role)):
+        audit.record(Verb.ROLE_UPDATED, role, before=before, after=after)
+    return role
 
 
 @transaction.atomic
@@ -70,12 +81,17 @@ def delete_role(*, actor: User, role: Role) -> None:
     if members or invitations:
         message = f"Role '{role.name}' is in use: {members} members have it, {invitations} open invitations promise it."
         raise RoleInUseError(message, members=members, invitations=invitations)
+    audit.record(Verb.ROLE_DELETED, role, before=_shown(role))
     role.delete()
 
 
 def _ordered(permissions: Sequence[str]) -> list[str]:
     """Each once, in the order in which `Permission` has them."""
     return [permission.value for permission in Permission if permission in permissions]
+
+
+def _shown(role: Role) -> dict[str, Any]:
+    return {"name": role.name, "description": role.description, "permissions": role.permissions}
 
 
 def _save(role: Role) -> Role:

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from django.db import transaction
 from django.db.models import OuterRef, Subquery
 
 from apps.accounts.models import Membership, User, Workspace, WorkspaceQuerySet
@@ -9,6 +10,8 @@ from apps.accounts.permissions import Permission
 from apps.accounts.queries import WorkspaceNotFoundError, require_in
 from apps.accounts.tenancy.erasing import erase_workspace
 from apps.accounts.tenancy.hooks import contents_of
+from apps.core import audit
+from apps.core.audit import Verb
 from apps.engine.errors import ConflictError
 
 
@@ -44,21 +47,29 @@ def get_listed_workspace(user: User, workspace_id: UUID, permission: Permission 
     return found
 
 
+@transaction.atomic
 def create_workspace(*, owner: User, name: str, description: str = "") -> Workspace:
     """Make an organisation, in which `owner` is the first member and owner."""
-    return Workspace.objects.create_owned(owner=owner, name=name, description=description)
+    workspace = Workspace.objects.create_owned(owner=owner, name=name, description=description)
+    audit.record(Verb.WORKSPACE_CREATED, workspace, after=_shown(workspace))
+    return workspace
 
 
+@transaction.atomic
 def update_workspace(*, workspace: Workspace, name: str | None = None, description: str | None = None) -> Workspace:
     """Rename or describe; None leaves as it is."""
+    before = _shown(workspace)
     if name is not None:
         workspace.name = name
     if description is not None:
         workspace.description = description
     workspace.save(update_fields=["name", "description", "updated_at"])
+    if before != (after := _shown(workspace)):
+        audit.record(Verb.WORKSPACE_UPDATED, workspace, before=before, after=after)
     return workspace
 
 
+@transaction.atomic
 def delete_workspace(*, workspace: Workspace, confirmed_name: str | None = None) -> None:
     """Delete an organisation with all that is in it, running executions included; their workers find their claims gone.
 
@@ -73,6 +84,7 @@ def delete_workspace(*, workspace: Workspace, confirmed_name: str | None = None)
         message = f"The workspace holds {held}. To delete them too, send confirm={workspace.name}."
         raise WorkspaceNotEmptyError(message, contents=contents)
     erase_workspace(workspace)
+    audit.record(Verb.WORKSPACE_DELETED, workspace, before={**_shown(workspace), "contents": contents})
 
 
 def lock_workspace(workspace: Workspace) -> None:
@@ -85,3 +97,7 @@ def check_is_shared(workspace: Workspace) -> None:
     if workspace.is_personal:
         message = f"'{workspace.name}' is a personal workspace: it has one member. Make an organisation to work together."
         raise PersonalWorkspaceError(message)
+
+
+def _shown(workspace: Workspace) -> dict[str, str]:
+    return {"name": workspace.name, "description": workspace.description}

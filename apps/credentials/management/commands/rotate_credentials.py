@@ -5,6 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from apps.core import audit
 from apps.credentials.actions import BATCH, rotate_credentials
 from apps.credentials.keys import key_ring
 from apps.credentials.sealing import new_key
@@ -23,7 +24,8 @@ class Command(BaseCommand):
         if new_key:
             self.stdout.write(_entry())
             return
-        done, failed = rotate_credentials(batch=max(batch, 1), progress=self._progress)
+        with audit.acting(via="shell"):
+            done, failed = rotate_credentials(batch=max(batch, 1), progress=self._progress)
         self.stdout.write(f"{done} credentials are sealed anew with the key '{key_ring().sealing}'.")
         if failed:
             raise CommandError(f"{failed} credentials do not open: a key that sealed them is missing in CREDENTIAL_KEYS.")
