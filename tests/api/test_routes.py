@@ -271,6 +271,10 @@ def test_every_method_of_an_address_is_listed_here(path):
 
 @pytest.fixture
 def things(ada: ApiClient) -> dict[str, str]:
+    return make_things(ada)
+
+
+def make_things(ada: ApiClient) -> dict[str, str]:
     """What the placeholders in addresses stand for: a workflow of Ada's that has run, and is not published; and templates of hers."""
     made = make_workflow(ada, {**ORDER, "name": SECRET_NAME}, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
