@@ -23,6 +23,7 @@ from apps.accounts.mfa import SECOND_FACTORS, reset_mfa
 from apps.accounts.models import ApiKey, Invitation, Membership, Role, Team, TeamMember, User, Workspace
 from apps.accounts.profile import end_sessions
 from apps.core.admin import IdSearch, ReadOnlyAdmin, ReadOnlyInline
+from apps.core.admin_export import Exported
 
 SHOWN_NAMES = 20
 
@@ -46,7 +47,7 @@ class MfaFilter(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold has no types
+class UserAdmin(Exported, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold has no types
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -95,7 +96,7 @@ class UserAdmin(DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # 
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(Exported, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     pass
 
 

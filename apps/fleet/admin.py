@@ -15,6 +15,8 @@ from django_celery_results.models import GroupResult, TaskResult
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from apps.core.admin_export import Exported
+
 for celery_model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule, GroupResult, TaskResult):
     admin.site.unregister(celery_model)
 
@@ -31,7 +33,7 @@ class PeriodicTaskForm(BeatPeriodicTaskForm):  # type: ignore[misc]
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
+class PeriodicTaskAdmin(Exported, BeatPeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
     form = PeriodicTaskForm
     # A select would load every schedule there is.
     autocomplete_fields = ("interval", "crontab", "solar", "clocked")
@@ -39,30 +41,30 @@ class PeriodicTaskAdmin(BeatPeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc
 
 
 @admin.register(IntervalSchedule)
-class IntervalScheduleAdmin(ModelAdmin):  # type: ignore[misc]
+class IntervalScheduleAdmin(Exported, ModelAdmin):  # type: ignore[misc]
     search_fields = ("every", "period")
 
 
 @admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(BeatCrontabScheduleAdmin, ModelAdmin):  # type: ignore[misc]
+class CrontabScheduleAdmin(Exported, BeatCrontabScheduleAdmin, ModelAdmin):  # type: ignore[misc]
     search_fields = ("minute", "hour", "day_of_week", "timezone")
 
 
 @admin.register(SolarSchedule)
-class SolarScheduleAdmin(ModelAdmin):  # type: ignore[misc]
+class SolarScheduleAdmin(Exported, ModelAdmin):  # type: ignore[misc]
     search_fields = ("event",)
 
 
 @admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(BeatClockedScheduleAdmin, ModelAdmin):  # type: ignore[misc]
+class ClockedScheduleAdmin(Exported, BeatClockedScheduleAdmin, ModelAdmin):  # type: ignore[misc]
     search_fields = ("clocked_time",)
 
 
 @admin.register(TaskResult)
-class TaskResultAdmin(ResultsTaskResultAdmin, ModelAdmin):  # type: ignore[misc]
+class TaskResultAdmin(Exported, ResultsTaskResultAdmin, ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
 
 
 @admin.register(GroupResult)
-class GroupResultAdmin(ResultsGroupResultAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupResultAdmin(Exported, ResultsGroupResultAdmin, ModelAdmin):  # type: ignore[misc]
     pass

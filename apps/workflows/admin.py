@@ -18,6 +18,7 @@ from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.core.admin_export import Exported
 from apps.engine.changes import diff
 from apps.workflows import actions, admin_sharing, queries  # noqa: F401  # registers its pages
 from apps.workflows.change_rows import MAX_ROWS, rows_of
@@ -158,7 +159,7 @@ class DraftAdmin(ReadOnlyAdmin):
 
 
 @admin.register(VersionRetention)
-class VersionRetentionAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class VersionRetentionAdmin(Exported, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_display = ("workspace", "keep", "updated_at")
     list_select_related = ("workspace",)
     search_fields = ("workspace__name",)
