@@ -21,6 +21,7 @@ from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
 from apps.core.admin_export import Exported
 from apps.engine.changes import diff
 from apps.workflows import actions, admin_sharing, queries  # noqa: F401  # registers its pages
+from apps.workflows.admin_exchange import ExchangeMixin
 from apps.workflows.change_rows import MAX_ROWS, rows_of
 from apps.workflows.models import Draft, VersionRetention, Workflow, WorkflowVersion
 from apps.workflows.picture import picture_of
@@ -30,7 +31,7 @@ SHOWN_VERSIONS = 100
 
 
 @admin.register(Workflow)
-class WorkflowAdmin(IdSearch, ReadOnlyAdmin):
+class WorkflowAdmin(ExchangeMixin, IdSearch, ReadOnlyAdmin):
     id_field = "pk"
     list_display = ("name", "workspace", "folder", "published_number", "latest_number", "is_archived", "created_by", "created_at")
     list_filter = (

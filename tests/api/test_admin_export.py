@@ -6,13 +6,14 @@ from io import StringIO
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.actions import create_user
 from apps.accounts.models import User
 from apps.core.admin_export import harmless
-from apps.workflows.models import Folder
+from apps.workflows.models import Folder, Workflow
 from tests.api.tenants import make_tenant
 from tests.factories import make_workspace
 
@@ -97,3 +98,53 @@ def test_who_may_not_see_a_list_may_not_take_it_away():
     user.user_permissions.set(Permission.objects.filter(codename="view_execution"))
     assert table_of(client.get(url)) == []
     assert User.objects.count() > 1
+
+
+def uploaded(document: bytes, name: str = "workflows.json") -> SimpleUploadedFile:
+    return SimpleUploadedFile(name, document)
+
+
+@pytest.mark.parametrize("kind", ["json", "yaml"])
+def test_workflows_go_out_as_one_document_and_come_in_by_a_page(kind, browser):
+    tenant = make_tenant("narwhal")
+    chosen = list(Workflow.objects.values_list("pk", flat=True))
+    listed = reverse("admin:workflows_workflow_changelist")
+    file = browser.post(listed, {"action": f"export_{kind}", "_selected_action": chosen})
+    assert tenant.mark in file.content.decode()
+
+    new = make_workspace("grace")
+    page = reverse("admin:workflow_import")
+    assert page in browser.get(listed).content.decode()
+    assert browser.get(page).status_code == 200
+    body = {"file": uploaded(file.content, f"workflows.{kind}"), "workspace": new.pk, "on_conflict": "rename", "publish": "on"}
+    answer = browser.post(page, body, follow=True)
+    assert f"{len(chosen)} workflows were made" in answer.content.decode()
+    names = set(Workflow.objects.filter(workspace=new, published_version__isnull=False).values_list("name", flat=True))
+    assert names == set(Workflow.objects.filter(pk__in=chosen).values_list("name", flat=True))
+
+
+@pytest.mark.parametrize(
+    "document", [b"{", b"[]", b'{"structforge": 9}', b'{"structforge": 1, "kind": "bundle", "workflows": [{"name": "x"}]}']
+)
+def test_what_is_no_export_is_told_on_the_page(document, browser):
+    workspace = make_workspace("grace")
+    body = {"file": uploaded(document), "workspace": workspace.pk, "on_conflict": "rename"}
+    answer = browser.post(reverse("admin:workflow_import"), body)
+    assert answer.status_code == 200
+    assert answer.context["form"].errors["file"]
+    assert not Workflow.objects.exists()
+
+
+def test_who_may_only_look_imports_nothing():
+    user = create_user(username="staff", password=None)
+    user.is_staff = True
+    user.save()
+    user.user_permissions.set(Permission.objects.filter(codename="view_workflow"))
+    client = Client()
+    client.force_login(user)
+    assert reverse("admin:workflow_import") not in client.get(reverse("admin:workflows_workflow_changelist")).content.decode()
+    assert client.get(reverse("admin:workflow_import")).status_code == 403
+    user.user_permissions.add(Permission.objects.get(codename="add_workflow"))
+    body = {"file": uploaded(b'{"structforge": 1, "kind": "bundle", "workflows": []}'), "on_conflict": "rename"}
+    others = make_workspace("grace").pk
+    assert client.post(reverse("admin:workflow_import"), {**body, "workspace": others}).context["form"].errors["workspace"]
