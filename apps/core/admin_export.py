@@ -44,6 +44,12 @@ class Exported:
         context = {**(extra_context or {}), "exports": exports, "list_links": links}
         return super().changelist_view(request, context)  # type: ignore[misc]
 
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist: Any = super().get_changelist_instance(request)  # type: ignore[misc]
+        if changelist.full_result_count is None and not (changelist.query or changelist.has_active_filters):
+            changelist.full_result_count = changelist.result_count  # else the page offers to show all where it does
+        return changelist
+
     def export_view(self, request: HttpRequest, kind: str) -> HttpResponse:
         if not self.has_view_permission(request):  # type: ignore[attr-defined]
             raise PermissionDenied

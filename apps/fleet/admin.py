@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django_celery_beat.admin import ClockedScheduleAdmin as BeatClockedScheduleAdmin
 from django_celery_beat.admin import CrontabScheduleAdmin as BeatCrontabScheduleAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BeatPeriodicTaskAdmin
@@ -64,7 +65,11 @@ class ClockedScheduleAdmin(Exported, BeatClockedScheduleAdmin, ModelAdmin):  # t
 class TaskResultAdmin(Exported, ResultsTaskResultAdmin, ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
 
 @admin.register(GroupResult)
 class GroupResultAdmin(Exported, ResultsGroupResultAdmin, ModelAdmin):  # type: ignore[misc]
-    pass
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.core.admin import IdSearch, ReadOnlyAdmin, act, badge, pretty_json
 from apps.core.admin_export import Exported
 from apps.engine.changes import diff
 from apps.workflows import actions, admin_sharing, queries  # noqa: F401  # registers its pages
@@ -55,9 +55,9 @@ class WorkflowAdmin(ExchangeMixin, IdSearch, ReadOnlyAdmin):
     def published_number(self, workflow: Workflow) -> str:
         return f"v{workflow.published_version.number}" if workflow.published_version else "–"
 
-    @admin.display(description="archived", boolean=True)
-    def is_archived(self, workflow: Workflow) -> bool:
-        return workflow.archived_at is not None
+    @admin.display(description="archived")
+    def is_archived(self, workflow: Workflow) -> str:
+        return badge("archived", "inventory_2", "calm") if workflow.archived_at else "–"
 
     @admin.display(description="newest")
     def latest_number(self, workflow: Workflow) -> str:
