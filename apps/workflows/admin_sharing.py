@@ -32,6 +32,7 @@ class FolderAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("name", "workspace__name")
     search_help_text = "Name, workspace, or id"
     ordering = ("-created_at", "-id")
+    fields = ("name", "workspace", "parent", "created_at", "updated_at")
 
     @admin.display
     def depth(self, folder: Folder) -> int:
