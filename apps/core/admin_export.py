@@ -66,15 +66,17 @@ class Exported:
         return HttpResponse(write(self._table(request, rows)), content_type=media_type, headers={"Content-Disposition": name})
 
     def _table(self, request: HttpRequest, rows: list[Model]) -> Table:
+        page: Any = self
         columns = {"id": "pk"}
-        for name in self.get_list_display(request):  # type: ignore[attr-defined]
+        for name in page.get_list_display(request):
             if name not in ("action_checkbox", "id"):
-                columns[str(label_for_field(name, self.model, self))] = name  # type: ignore[attr-defined]
+                columns[str(label_for_field(name, page.model, page))] = name
         return [{label: self._value(row, name) for label, name in columns.items()} for row in rows]
 
     def _value(self, row: Model, name: Any) -> Any:
         """A JSON value; what the list shows as a picture, as its words."""
-        value = row.pk if name == "pk" else lookup_field(name, row, self)[2]
+        page: Any = self
+        value = row.pk if name == "pk" else lookup_field(name, row, page)[2]
         if isinstance(value, bool | int | float | None):
             return value
         if isinstance(value, date):

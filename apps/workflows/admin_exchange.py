@@ -37,7 +37,7 @@ ON_CONFLICT = [
 
 
 def may_import(request: HttpRequest) -> bool:
-    return request.user.has_perm(MAY_IMPORT)  # type: ignore[union-attr]  # the admin lets in no anonymous caller
+    return request.user.has_perm(MAY_IMPORT)
 
 
 class ImportForm(forms.Form):
@@ -50,7 +50,7 @@ class ImportForm(forms.Form):
 
     def __init__(self, user: User, *arguments: Any) -> None:
         super().__init__(*arguments)
-        workspaces = self.fields["workspace"]
+        workspaces: Any = self.fields["workspace"]
         workspaces.queryset = Workspace.objects.visible_to(user)
         workspaces.widget = AutocompleteSelect(Workflow._meta.get_field("workspace"), admin.site, attrs=SELECT_LOOK)
         workspaces.widget.choices = workspaces.choices

@@ -129,7 +129,9 @@ def explained(statements: list[str], user: User | None) -> list[dict[str, Any]]:
 def asked(client: ApiClient, address: str) -> list[str]:
     with CaptureQueriesContext(connection) as captured:
         client.get_json(address)
-    return [each["sql"] for each in captured if re.match(r"\s*(select|with)\b", each["sql"], re.IGNORECASE) and " from " in each["sql"].lower()]
+    return [
+        each["sql"] for each in captured if re.match(r"\s*(select|with)\b", each["sql"], re.IGNORECASE) and " from " in each["sql"].lower()
+    ]
 
 
 def test_a_common_request_finds_its_rows_by_an_index(execution):
