@@ -22,7 +22,8 @@ from apps.accounts.api_keys import revoke_key
 from apps.accounts.mfa import SECOND_FACTORS, reset_mfa
 from apps.accounts.models import ApiKey, Invitation, Membership, Role, Team, TeamMember, User, Workspace
 from apps.accounts.profile import end_sessions
-from apps.core.admin import Audited, IdSearch, ReadOnlyAdmin, ReadOnlyInline
+from apps.core.admin import Audited, IdSearch, ReadOnlyAdmin, ReadOnlyInline, badge
+from apps.core.admin_export import Exported
 
 SHOWN_NAMES = 20
 
@@ -46,11 +47,11 @@ class MfaFilter(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold has no types
+class UserAdmin(Audited, Exported, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type-arg]  # unfold has no types
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    list_display = ("username", "email", "kind", "is_active", "is_staff", "is_superuser", "has_mfa", "last_login", "date_joined")
+    list_display = ("username", "full_name", "email", "kind", "state", "rights", "has_mfa", "last_login")
     list_filter = ("is_active", "kind", MfaFilter, "is_staff", "is_superuser", ("last_login", RangeDateTimeFilter), "groups")
     list_filter_submit = True
     ordering = ("username",)
@@ -59,9 +60,21 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).annotate(has_second_factor=_SECOND_FACTOR)
 
-    @admin.display(description="second factor", boolean=True)
-    def has_mfa(self, user: User) -> bool:
-        return user.has_second_factor  # type: ignore[attr-defined]  # annotated above
+    @admin.display(description="name", ordering="first_name")
+    def full_name(self, user: User) -> str:
+        return user.get_full_name() or "–"
+
+    @admin.display(description="status", ordering="is_active")
+    def state(self, user: User) -> str:
+        return badge("active", "check_circle", "good") if user.is_active else badge("inactive", "do_not_disturb_on", "none")
+
+    @admin.display(description="in the admin", ordering="-is_superuser")
+    def rights(self, user: User) -> str:
+        return "everything" if user.is_superuser else "as staff" if user.is_staff else "–"
+
+    @admin.display(description="second factor")
+    def has_mfa(self, user: User) -> str:
+        return "on" if user.has_second_factor else "–"  # type: ignore[attr-defined]  # annotated above
 
     @admin.action(description="Deactivate: no login, sessions and keys end", permissions=["change"])
     def deactivate(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
@@ -95,7 +108,7 @@ class UserAdmin(Audited, DjangoUserAdmin, ModelAdmin):  # type: ignore[misc,type
 
 
 @admin.register(Group)
-class GroupAdmin(Audited, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
+class GroupAdmin(Audited, Exported, DjangoGroupAdmin, ModelAdmin):  # type: ignore[misc]
     pass
 
 

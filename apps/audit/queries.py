@@ -13,6 +13,7 @@ from apps.accounts.models import User
 from apps.accounts.permissions import Permission
 from apps.accounts.queries import get_workspace
 from apps.audit.models import AuditEntry, AuditEntryQuerySet
+from apps.core import fence
 from apps.core.connections import release_connection
 
 MAX_VERIFIED = 50_000  # in one call
@@ -81,6 +82,10 @@ def list_entries(user: User, filters: Filters) -> AuditEntryQuerySet:
 
 def entries_in_parts(found: AuditEntryQuerySet) -> Iterator[list[AuditEntry]]:
     """All of them, newest first, some at a time: no connection is held between two parts, however slowly they are taken."""
+    return fence.kept(_entries_in_parts(found))
+
+
+def _entries_in_parts(found: AuditEntryQuerySet) -> Iterator[list[AuditEntry]]:
     last_id: int | None = None
     while True:
         part = list((found if last_id is None else found.filter(id__lt=last_id)).order_by("-id")[:EXPORT_ROWS])

@@ -16,12 +16,14 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 
+from apps.core.admin_export import FILES, Exported
 from apps.core.audit import Verb, record, together
 from apps.engine.errors import StructForgeError
 
 MAX_NAMED = 50  # of the rows that an action was done to
 MAX_COUNTED = 10_000
 MAX_SHOWN_CHARACTERS = 20_000
+LISTS = ("_changelist", *(f"_export_{kind}" for kind in FILES))
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptable when it runs
@@ -32,7 +34,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # not subscriptabl
         return self.object_list.order_by()[:MAX_COUNTED].count()  # type: ignore[union-attr]  # the admin pages querysets
 
 
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class ReadOnlyAdmin(Exported, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     """Shows the rows that the person may see; nothing is added, edited or deleted by hand."""
 
     # Columns that may be large: the list goes without them.
@@ -46,7 +48,7 @@ class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         queryset: Any = super().get_queryset(request).visible_to(request.user)
-        is_list = request.resolver_match is not None and request.resolver_match.url_name.endswith("_changelist")
+        is_list = request.resolver_match is not None and request.resolver_match.url_name.endswith(LISTS)
         return queryset.defer(*self.heavy_fields) if is_list else queryset.select_related(*self.page_select_related)
 
     def get_row(self, request: HttpRequest, row_id: object) -> Any:
@@ -163,8 +165,21 @@ def pretty_json(value: Any) -> SafeString:
     return format_html('<pre class="sf-json" tabindex="0">{}</pre>', text)
 
 
-def badge(label: str, icon: str, tone: str) -> SafeString:
+class Badge(SafeString):
+    """words   what it says, where there are no icons"""
+
+    words: str
+
+
+def badge(label: str, icon: str, tone: str) -> Badge:
     """A status as icon and word."""
-    return format_html(
-        '<span class="sf-badge tone-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>', tone, icon, label
+    made = Badge(
+        format_html(
+            '<span class="sf-badge tone-{}"><span class="material-symbols-outlined" aria-hidden="true">{}</span>{}</span>',
+            tone,
+            icon,
+            label,
+        )
     )
+    made.words = label
+    return made

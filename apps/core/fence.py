@@ -5,9 +5,9 @@ role `structforge_web`, and the row-level security policies of `apps.core.rls` h
 owner of the tables, for whom no policy counts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from django.db import connection
 from django.http import HttpRequest
@@ -17,6 +17,9 @@ from apps.core.postgresql.caller import Caller
 
 if TYPE_CHECKING:
     from apps.core.postgresql.base import DatabaseWrapper
+
+T = TypeVar("T")
+_END = object()
 
 
 def put_up(caller: Caller | None) -> None:
@@ -36,6 +39,22 @@ def around(caller: Caller | None) -> Iterator[None]:
         yield
     finally:
         put_up(outer)
+
+
+def kept(steps: Iterable[T]) -> Iterator[T]:
+    """The same, each step behind the fence that stands now: for an answer that is still being written when its request has ended."""
+    caller = _connection().caller
+
+    def steps_behind() -> Iterator[T]:
+        own = iter(steps)
+        while True:
+            with around(caller):
+                step = next(own, _END)
+            if step is _END:
+                return
+            yield cast("T", step)
+
+    return steps_behind()
 
 
 def lifted() -> AbstractContextManager[None]:

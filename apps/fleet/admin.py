@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
+from django.http import HttpRequest
 from django_celery_beat.admin import ClockedScheduleAdmin as BeatClockedScheduleAdmin
 from django_celery_beat.admin import CrontabScheduleAdmin as BeatCrontabScheduleAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BeatPeriodicTaskAdmin
@@ -16,6 +17,7 @@ from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.core.admin import Audited
+from apps.core.admin_export import Exported
 
 for celery_model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule, GroupResult, TaskResult):
     admin.site.unregister(celery_model)
@@ -33,7 +35,7 @@ class PeriodicTaskForm(BeatPeriodicTaskForm):  # type: ignore[misc]
 
 
 @admin.register(PeriodicTask)
-class PeriodicTaskAdmin(Audited, BeatPeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
+class PeriodicTaskAdmin(Audited, Exported, BeatPeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
     form = PeriodicTaskForm
     # A select would load every schedule there is.
     autocomplete_fields = ("interval", "crontab", "solar", "clocked")
@@ -41,30 +43,34 @@ class PeriodicTaskAdmin(Audited, BeatPeriodicTaskAdmin, ModelAdmin):  # type: ig
 
 
 @admin.register(IntervalSchedule)
-class IntervalScheduleAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+class IntervalScheduleAdmin(Audited, Exported, ModelAdmin):  # type: ignore[misc]
     search_fields = ("every", "period")
 
 
 @admin.register(CrontabSchedule)
-class CrontabScheduleAdmin(Audited, BeatCrontabScheduleAdmin, ModelAdmin):  # type: ignore[misc]
+class CrontabScheduleAdmin(Audited, Exported, BeatCrontabScheduleAdmin, ModelAdmin):  # type: ignore[misc]
     search_fields = ("minute", "hour", "day_of_week", "timezone")
 
 
 @admin.register(SolarSchedule)
-class SolarScheduleAdmin(Audited, ModelAdmin):  # type: ignore[misc]
+class SolarScheduleAdmin(Audited, Exported, ModelAdmin):  # type: ignore[misc]
     search_fields = ("event",)
 
 
 @admin.register(ClockedSchedule)
-class ClockedScheduleAdmin(Audited, BeatClockedScheduleAdmin, ModelAdmin):  # type: ignore[misc]
+class ClockedScheduleAdmin(Audited, Exported, BeatClockedScheduleAdmin, ModelAdmin):  # type: ignore[misc]
     search_fields = ("clocked_time",)
 
 
 @admin.register(TaskResult)
-class TaskResultAdmin(Audited, ResultsTaskResultAdmin, ModelAdmin):  # type: ignore[misc]
+class TaskResultAdmin(Audited, Exported, ResultsTaskResultAdmin, ModelAdmin):  # type: ignore[misc]
     show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
 
 
 @admin.register(GroupResult)
-class GroupResultAdmin(Audited, ResultsGroupResultAdmin, ModelAdmin):  # type: ignore[misc]
-    pass
+class GroupResultAdmin(Audited, Exported, ResultsGroupResultAdmin, ModelAdmin):  # type: ignore[misc]
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False

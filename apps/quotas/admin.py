@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from apps.core.admin import BoundedPaginator
+from apps.core.admin_export import Exported
 from apps.core.audit import Verb
 from apps.core.quotas import QuotaName
 from apps.quotas import actions, queries
@@ -20,7 +21,7 @@ TIGHT = 80  # per cent
 
 
 @admin.register(Quota)
-class QuotaAdmin(ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class QuotaAdmin(Exported, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_display = ("quota", "whose", "limit", "use", "updated_at")
     list_filter = ("scope", "name")
     list_select_related = ("workspace", "user")

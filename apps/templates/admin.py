@@ -50,7 +50,7 @@ class WorkflowTemplateAdmin(IdSearch, ReadOnlyAdmin):
         "name",
         "origin",
         "category",
-        "visibility",
+        "short_visibility",
         "shown_status",
         "node_count",
         "use_count",
@@ -70,6 +70,10 @@ class WorkflowTemplateAdmin(IdSearch, ReadOnlyAdmin):
     @admin.display(description="from")
     def origin(self, template: WorkflowTemplate) -> str:
         return template.workspace.name if template.workspace else "StructForge"
+
+    @admin.display(description="visible to", ordering="visibility")
+    def short_visibility(self, template: WorkflowTemplate) -> str:
+        return {Visibility.PRIVATE: "its maker", Visibility.WORKSPACE: "its workspace", Visibility.PUBLIC: "everyone"}[template.visibility]
 
     @admin.display(description="status", ordering="status")
     def shown_status(self, template: WorkflowTemplate) -> str:

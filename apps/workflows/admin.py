@@ -17,9 +17,11 @@ from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 
-from apps.core.admin import Audited, IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.core.admin import Audited, IdSearch, ReadOnlyAdmin, act, badge, pretty_json
+from apps.core.admin_export import Exported
 from apps.engine.changes import diff
 from apps.workflows import actions, admin_sharing, queries  # noqa: F401  # registers its pages
+from apps.workflows.admin_exchange import ExchangeMixin
 from apps.workflows.change_rows import MAX_ROWS, rows_of
 from apps.workflows.models import Draft, VersionRetention, Workflow, WorkflowVersion
 from apps.workflows.picture import picture_of
@@ -29,7 +31,7 @@ SHOWN_VERSIONS = 100
 
 
 @admin.register(Workflow)
-class WorkflowAdmin(IdSearch, ReadOnlyAdmin):
+class WorkflowAdmin(ExchangeMixin, IdSearch, ReadOnlyAdmin):
     id_field = "pk"
     list_display = ("name", "workspace", "folder", "published_number", "latest_number", "is_archived", "created_by", "created_at")
     list_filter = (
@@ -53,9 +55,9 @@ class WorkflowAdmin(IdSearch, ReadOnlyAdmin):
     def published_number(self, workflow: Workflow) -> str:
         return f"v{workflow.published_version.number}" if workflow.published_version else "–"
 
-    @admin.display(description="archived", boolean=True)
-    def is_archived(self, workflow: Workflow) -> bool:
-        return workflow.archived_at is not None
+    @admin.display(description="archived")
+    def is_archived(self, workflow: Workflow) -> str:
+        return badge("archived", "inventory_2", "calm") if workflow.archived_at else "–"
 
     @admin.display(description="newest")
     def latest_number(self, workflow: Workflow) -> str:
@@ -158,7 +160,7 @@ class DraftAdmin(ReadOnlyAdmin):
 
 
 @admin.register(VersionRetention)
-class VersionRetentionAdmin(Audited, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+class VersionRetentionAdmin(Audited, Exported, ModelAdmin):  # type: ignore[misc]  # unfold has no types
     list_display = ("workspace", "keep", "updated_at")
     list_select_related = ("workspace",)
     search_fields = ("workspace__name",)

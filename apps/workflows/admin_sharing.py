@@ -32,6 +32,7 @@ class FolderAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("name", "workspace__name")
     search_help_text = "Name, workspace, or id"
     ordering = ("-created_at", "-id")
+    fields = ("name", "workspace", "parent", "created_at", "updated_at")
 
     @admin.display
     def depth(self, folder: Folder) -> int:
@@ -61,7 +62,7 @@ class TagAdmin(IdSearch, ReadOnlyAdmin):
 @admin.register(Grant)
 class GrantAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
-    list_display = ("thing", "party", "level", "workspace", "granted_by", "created_at")
+    list_display = ("thing", "party", "short_level", "workspace", "granted_by", "created_at")
     list_filter = ("level", ("workspace", AutocompleteSelectFilter), ("user", AutocompleteSelectFilter))
     list_filter_submit = True
     list_select_related = ("workflow", "folder", "user", "team", "workspace", "granted_by")
@@ -73,6 +74,10 @@ class GrantAdmin(IdSearch, ReadOnlyAdmin):
     @admin.display(description="what")
     def thing(self, grant: Grant) -> str:
         return f"folder {grant.folder.name}" if grant.folder else grant.workflow.name if grant.workflow else "–"
+
+    @admin.display(description="level", ordering="level")
+    def short_level(self, grant: Grant) -> str:
+        return grant.level
 
     @admin.display(description="with")
     def party(self, grant: Grant) -> str:
@@ -110,7 +115,7 @@ class ShareLinkAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
     list_display = (
         "workflow",
-        "level",
+        "short_level",
         "label",
         "has_password",
         "uses",
@@ -133,9 +138,13 @@ class ShareLinkAdmin(IdSearch, ReadOnlyAdmin):
     search_help_text = "Workflow, label, who made it, or id"
     ordering = ("-created_at", "-id")
 
-    @admin.display(description="password", boolean=True)
-    def has_password(self, link: ShareLink) -> bool:
-        return bool(link.password)
+    @admin.display(description="level", ordering="level")
+    def short_level(self, link: ShareLink) -> str:
+        return link.level
+
+    @admin.display(description="password")
+    def has_password(self, link: ShareLink) -> str:
+        return "yes" if link.password else "–"
 
     def get_urls(self) -> list[URLPattern]:
         revoke = require_POST(self.admin_site.admin_view(self.revoke_view))

@@ -307,7 +307,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "GET_LIB_DOC_EXCLUDES": "apps.core.api.description.classes_with_inner_words",
-    "POSTPROCESSING_HOOKS": ["drf_spectacular.hooks.postprocess_schema_enums", "apps.core.api.description.add_errors"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.core.api.description.add_errors",
+        "apps.core.api.description.add_summaries",
+    ],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
         "CredentialLevel": "apps.credentials.models.CredentialGrant.Level",
@@ -329,6 +333,7 @@ SPECTACULAR_SETTINGS = {
         "TemplateVisibility": "apps.templates.models.Visibility",
         "TemplateCategory": "apps.templates.categories.Category",
     },
+    "SWAGGER_UI_SETTINGS": {"deepLinking": True, "filter": True, "persistAuthorization": True, "displayRequestDuration": True},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }

@@ -292,6 +292,10 @@ def test_every_method_of_an_address_is_listed_here(path):
 
 @pytest.fixture
 def things(ada: ApiClient) -> dict[str, str]:
+    return make_things(ada)
+
+
+def make_things(ada: ApiClient) -> dict[str, str]:
     """What the placeholders in addresses stand for: a workflow of Ada's that has run, and is not published; and templates of hers."""
     made = make_workflow(ada, {**ORDER, "name": SECRET_NAME}, publish=False)
     started = ada.post_json("/executions", {"version": made["version"]["id"], **START}, 202)
@@ -304,7 +308,7 @@ def things(ada: ApiClient) -> dict[str, str]:
     workflow = Workflow.objects.get(pk=made["id"])
     keep_draft(workflow=workflow, user=ada.user, definition={**ORDER, "name": SECRET_NAME})
     credential = ada.post_json("/credentials", {**CREDENTIAL, "name": SECRET_NAME}, 201)["id"]
-    friend = str(create_user(username="friend", password=None).pk)
+    friend = str(create_user(username=f"friend-of-{ada.user.username}", password=None).pk)
     grant = ada.post_json(f"/credentials/{credential}/grants", {"user": friend, "level": "user"}, 201)["id"]
     return {
         "<uuid:credential_id>": credential,

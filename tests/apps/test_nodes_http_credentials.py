@@ -18,6 +18,7 @@ from werkzeug import Request, Response
 from apps.credentials.types import oauth2
 from apps.credentials.types.s3 import S3Fields, signed
 from apps.engine.outcomes import Failed, Succeeded
+from apps.nodes import execute
 from apps.nodes.redaction import MASK, RedactingFilter
 from tests.apps.credentials import CANARY, held
 from tests.apps.nodes import failure_of, outcome_of, output_of
@@ -208,6 +209,8 @@ class TestFailures:
         outcome = call(server, api_key(server))
 
         assert outcome.error.code == "internal_error"
+        log = logging.getLogger("apps.nodes.execute")
+        assert log.isEnabledFor(logging.ERROR), (vars(log), log.manager.disable, execute.log is log)
         assert "surprised by •••" in caplog.text
         assert_clean(caplog.text)
 

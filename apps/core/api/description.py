@@ -17,6 +17,19 @@ def classes_with_inner_words() -> list[type]:
     return [*get_lib_doc_excludes(), InputSerializer]
 
 
+def add_summaries(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A hook of drf-spectacular: the first sentence of an operation's description stands beside its address."""
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            operation.setdefault("summary", _first_sentence(operation))
+    return result
+
+
+def _first_sentence(operation: dict[str, Any]) -> str:
+    text: str = operation.get("description", operation["operationId"])
+    return text.partition("\n")[0].partition(". ")[0].rstrip(".")
+
+
 def add_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """A hook of drf-spectacular: give every operation the one shape of errors as its default answer."""
     for operations in result["paths"].values():

@@ -26,11 +26,11 @@ def duration(started_at: datetime | None, finished_at: datetime | None) -> str:
         return "–"
     seconds = ((finished_at or timezone.now()) - started_at).total_seconds()
     if seconds < 1:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f}\u00a0ms"
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}\u00a0s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes}\u00a0min {rest}\u00a0s" if minutes < 60 else f"{minutes // 60}\u00a0h {minutes % 60}\u00a0min"
 
 
 def node_run_duration(run: NodeRun) -> str:

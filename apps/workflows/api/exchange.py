@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-import orjson
 from django.http import HttpResponse
-from django.utils.http import content_disposition_header
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -16,16 +14,15 @@ from rest_framework.views import APIView
 from apps.accounts.permissions import Permission
 from apps.accounts.queries import get_workspace
 from apps.core.api.serializers import ErrorSerializer, InputSerializer, JsonObject
-from apps.core.yaml_values import MAX_BYTES, dump_yaml
 from apps.workflows import queries
 from apps.workflows.api.bodies import DefinitionView
 from apps.workflows.exchange.document import MAX_WORKFLOWS, read_export
-from apps.workflows.exchange.exporting import ExportTooLargeError, export_workflows
+from apps.workflows.exchange.exporting import export_workflows
+from apps.workflows.exchange.files import YAML, file_of
 from apps.workflows.exchange.importing import import_workflows
 from apps.workflows.models import Workflow
 
 ERRORS = {403: ErrorSerializer, 404: ErrorSerializer, 422: ErrorSerializer}
-YAML = "application/yaml"
 
 
 class ExportQuery(InputSerializer):
@@ -159,16 +156,4 @@ class ImportView(DefinitionView):
 
 def _file(workflows: Sequence[Workflow], query: dict[str, Any], *, kind: str, name: str) -> HttpResponse:
     document = export_workflows(workflows, kind=kind, every_version=query["versions"] == "all")
-    raw, media_type = orjson.dumps(document), "application/json"
-    if query["format"] == "yaml":
-        raw, media_type = _yaml(document, len(raw)), YAML
-    disposition = content_disposition_header(True, f"{name}.{query['format']}")
-    return HttpResponse(raw, content_type=media_type, headers={"Content-Disposition": disposition})
-
-
-def _yaml(document: dict[str, Any], json_bytes: int) -> bytes:
-    """The document as YAML, which takes long to write and to read: what could not be imported again is not written."""
-    raw = dump_yaml(document) if json_bytes <= MAX_BYTES else b""
-    if not 0 < len(raw) <= MAX_BYTES:
-        raise ExportTooLargeError(f"Expected at most {MAX_BYTES} bytes of YAML, found more. Export JSON.", max_bytes=MAX_BYTES)
-    return raw
+    return file_of(document, name=name, is_yaml=query["format"] == "yaml")
