@@ -97,8 +97,12 @@ class Node(Part):
     """What people read; the key where it is empty."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Settings of the node type. Texts may hold expressions: ${ … }."""
+    parent: Key | None = None
+    """Key of the loop whose body it belongs to; without it: of none."""
     join: Join = "all"
     """How many in-edges it waits for."""
+    cancel_rest: bool = False
+    """With `join: any` or `at_least`: once it starts, what has not ended on the ways that lead to it alone is cancelled."""
     retry: Retry | None = None
     """Further attempts after a failure."""
     timeout_seconds: Seconds | None = None

@@ -1,7 +1,7 @@
 """A definition compiled for running: who follows whom, how a join counts, what each node reads."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from apps.engine.definition import AtLeast, DefaultOutput, Definition, Node, Retry
@@ -24,6 +24,8 @@ class Traits:
     on_worker_lost `rerun`, `ask` or `fail`, where the node itself names none
     reads_upstream its run needs the outputs of all direct predecessors
     verbatim       keys of the config whose texts hold no expressions
+    is_loop        other nodes are its body
+    binds_item     its own config reads `item` and `index` as well, as of the iteration before
     """
 
     is_pure: bool
@@ -32,6 +34,8 @@ class Traits:
     on_worker_lost: str
     reads_upstream: bool
     verbatim: frozenset[str] = frozenset()
+    is_loop: bool = False
+    binds_item: bool = False
 
     @property
     def asks(self) -> bool:
@@ -48,6 +52,10 @@ class GraphNode:
     always     it starts even if every in-edge is dead
     reads      keys whose outputs a run needs
     out        (port, target key) of every out-edge
+    parent     key of the loop around it, None outside
+    depth      loops around it
+    loses      keys of the nodes that end when it starts; None where it cancels nothing
+    ends_loop  key of the loop whose iteration ends when this one starts: it is no node of the definition, and never runs
     """
 
     key: str
@@ -64,6 +72,10 @@ class GraphNode:
     retry: Retry | None
     timeout_seconds: float | None
     is_disabled: bool
+    parent: str | None = None
+    depth: int = 0
+    loses: "Part | None" = None
+    ends_loop: str | None = None
 
     @property
     def is_join(self) -> bool:
@@ -80,8 +92,39 @@ class GraphNode:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Nodes whose runs are cancelled together.
+
+    here     those of one level: their runs have its path
+    inside   those of the loops among them: their runs have longer paths. The loops themselves are among them, for their iterations
+    """
+
+    here: tuple[str, ...]
+    inside: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The body of a loop.
+
+    entries   keys where an iteration begins
+    sinks     keys where it ends: their outputs are the output of the iteration
+    body      keys of its nodes, without those of loops inside
+    inside    keys of the nodes of loops inside, with these loops
+    is_pure   its iterations may ride along, one after the other
+    """
+
+    key: str
+    entries: tuple[str, ...]
+    sinks: tuple[str, ...]
+    body: tuple[str, ...]
+    inside: tuple[str, ...]
+    is_pure: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Graph:
-    """A compiled definition. `nodes` is in topological order."""
+    """A compiled definition. `nodes` is in topological order, at each level; `entries` are those outside loops."""
 
     nodes: Mapping[str, GraphNode]
     entries: tuple[str, ...]
@@ -89,6 +132,12 @@ class Graph:
     initial_variables: Mapping[str, Any]
     timeout_seconds: float | None
     priority: str | None
+    loops: Mapping[str, Loop] = field(default_factory=dict)
+
+    def path_of(self, key: str, path: str) -> str:
+        """Path of the run of `key` that a node run at `path` reads."""
+        depth = self.nodes[key].depth
+        return ".".join(path.split(".")[:depth]) if depth else ""
 
     def reads_of_stretch(self, key: str, *, limit: int = 64) -> frozenset[str]:
         """Keys that a run of `key`, and of the pure nodes that may ride along after it, reads from outside."""
@@ -98,7 +147,7 @@ class Graph:
                 break
             for _, target in self.nodes[current].out:
                 node = self.nodes[target]
-                if node.traits.is_pure and not node.is_join and target not in inside:
+                if node.traits.is_pure and not node.traits.is_loop and not node.is_join and target not in inside:
                     inside.append(target)
                     reads |= node.reads
         return frozenset(reads.difference(inside))
@@ -113,18 +162,24 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
         predecessors[edge.target].append(edge.source)
         out[edge.source].append((edge.port, edge.target))
     nodes = {node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key]) for node in definition.nodes}
+    loops = {}
+    if any(node.traits.is_loop for node in nodes.values()):
+        nodes, loops = compile_loops(nodes)
     nodes |= _output_node(definition, names, nodes)
+    nodes |= {node.key: replace(nodes[node.key], loses=part_before(nodes, loops, node.key)) for node in definition.nodes if node.cancel_rest}
     return Graph(
         nodes={key: nodes[key] for key in _topological(nodes)},
-        entries=tuple(key for key, node in nodes.items() if node.expected == 0),
+        entries=tuple(key for key, node in nodes.items() if node.expected == 0 and node.parent is None),
         input_schema=definition.input_schema,
         initial_variables=definition.initial_variables,
         timeout_seconds=definition.settings.timeout_seconds,
         priority=definition.settings.priority,
+        loops=loops,
     )
 
 
 def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[str], out: list[tuple[str, str]]) -> GraphNode:
+    names = names.in_loop if node.parent is not None or traits.binds_item else names
     template = compile_template(node.config, names, verbatim=traits.verbatim)
     expected = len(predecessors)
     upstream = frozenset(predecessors) if traits.reads_upstream or node.disabled else frozenset()
@@ -143,6 +198,7 @@ def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[s
         retry=node.retry,
         timeout_seconds=node.timeout_seconds,
         is_disabled=node.disabled,
+        parent=node.parent,
     )
 
 
@@ -154,7 +210,7 @@ def _needed(join: str | AtLeast, expected: int) -> int:
 
 def _output_node(definition: Definition, names: Names, nodes: dict[str, GraphNode]) -> dict[str, GraphNode]:
     """The node that evaluates the output of the workflow once every sink has settled; it becomes a sink's successor."""
-    sinks = [key for key, node in nodes.items() if not node.out]
+    sinks = [key for key, node in nodes.items() if not node.out and node.depth == 0]
     if definition.output:
         values: Any = dict(definition.output)
     elif len(sinks) == 1:
@@ -182,6 +238,77 @@ def _output_node(definition: Definition, names: Names, nodes: dict[str, GraphNod
     )
     # The end node starts whether an edge is live or dead, so one edge from each sink is enough.
     return {**{key: replace(nodes[key], out=((OUT, OUTPUT_KEY),)) for key in sinks}, OUTPUT_KEY: end}
+
+
+def compile_loops(nodes: Mapping[str, GraphNode]) -> tuple[dict[str, GraphNode], dict[str, Loop]]:
+    """The nodes with their depths and the ends of iterations, and the loops, outer ones first."""
+    bodies: dict[str, list[str]] = {key: [] for key, node in nodes.items() if node.traits.is_loop}
+    for key, node in nodes.items():
+        if node.parent is not None:
+            bodies[node.parent].append(key)
+    placed = {key: replace(node, depth=_depth(nodes, key)) for key, node in nodes.items()}
+    loops: dict[str, Loop] = {}
+    for key in sorted(bodies, key=lambda each: placed[each].depth):
+        body = tuple(bodies[key])
+        sinks = tuple(each for each in body if not placed[each].out)
+        loops[key] = Loop(
+            key=key,
+            entries=tuple(each for each in body if not placed[each].expected),
+            sinks=sinks,
+            body=body,
+            inside=_inside(bodies, body),
+            is_pure=all(placed[each].traits.is_pure for each in body),
+        )
+        end = _end_of_iteration(key, sinks, depth=placed[key].depth + 1)
+        placed |= {each: replace(placed[each], out=((OUT, end.key),)) for each in sinks} | {end.key: end}
+    return placed, loops
+
+
+def _depth(nodes: Mapping[str, GraphNode], key: str) -> int:
+    parent = nodes[key].parent
+    return 0 if parent is None else 1 + _depth(nodes, parent)
+
+
+def _inside(bodies: Mapping[str, Sequence[str]], keys: Iterable[str]) -> tuple[str, ...]:
+    """The loops among these keys, and all that is in their bodies."""
+    found: list[str] = []
+    for key in keys:
+        if key in bodies:
+            found += [key, *bodies[key], *_inside(bodies, bodies[key])]
+    return tuple(dict.fromkeys(found))
+
+
+def _end_of_iteration(loop: str, sinks: tuple[str, ...], *, depth: int) -> GraphNode:
+    # As with the end node of a workflow, one edge from each sink is enough: it counts live and dead ones alike.
+    return GraphNode(
+        key=f"$end:{loop}",
+        type="",
+        template=compile_template({}, Names()),
+        traits=Traits(is_pure=False, is_brief=True, queue="default", on_worker_lost="rerun", reads_upstream=False),
+        expected=len(sinks),
+        needed=len(sinks) + 1,
+        always=True,
+        predecessors=sinks,
+        reads=frozenset(),
+        out=(),
+        on_error="fail",
+        retry=None,
+        timeout_seconds=None,
+        is_disabled=False,
+        parent=loop,
+        depth=depth,
+        ends_loop=loop,
+    )
+
+
+def part_before(nodes: Mapping[str, GraphNode], loops: Mapping[str, Loop], join: str) -> Part:
+    """The nodes that lead to `join` and nowhere else: what they would still do is of no use once it has started."""
+    leads: dict[str, bool] = {}
+    for key in reversed(list(_topological(nodes))):
+        leads[key] = key == join or (bool(nodes[key].out) and all(leads[target] for _, target in nodes[key].out))
+    here = tuple(key for key, does in leads.items() if does and key != join)
+    inside = (each for key in here if key in loops for each in (key, *loops[key].body, *loops[key].inside))
+    return Part(here, tuple(dict.fromkeys(inside)))
 
 
 def _topological(nodes: Mapping[str, GraphNode]) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """Executions and node runs as tables. Their statuses are written by `protocol` alone, in SQL functions."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 
@@ -54,7 +55,7 @@ class Execution(models.Model):
     open_nodes = models.IntegerField(help_text="Node runs that have not settled.")
     event_seq = models.BigIntegerField(default=0, help_text="Number of the newest event.")
     priority = models.CharField(max_length=8, choices=Priority.choices, default=Priority.NORMAL)
-    trigger = models.CharField(max_length=32, help_text="What started it: manual, api, sql, shell, link.")
+    trigger = models.CharField(max_length=32, help_text="What started it: manual, api, sql, shell, link, workflow.")
     business_key = models.CharField(max_length=255, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     input = models.JSONField(default=dict)
@@ -69,6 +70,12 @@ class Execution(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
+    parent_node_run = models.ForeignKey(
+        "NodeRun", on_delete=models.SET_NULL, null=True, blank=True, related_name="children", db_index=False, help_text="What started it."
+    )
+    parent_try = models.IntegerField(null=True, blank=True, help_text="Try of that node run, without those lost with their workers.")
+    parent_waits = models.BooleanField(db_default=False, help_text="That node run waits for its end.")
+    depth = models.IntegerField(db_default=0, help_text="Executions above it.")
 
     objects = ExecutionQuerySet.as_manager()
 
@@ -77,6 +84,9 @@ class Execution(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["workflow", "idempotency_key"], condition=Q(idempotency_key__isnull=False), name="execution_idempotency_key_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["parent_node_run", "parent_try"], condition=Q(parent_node_run__isnull=False), name="execution_one_child_a_try"
             ),
             models.CheckConstraint(condition=Q(open_nodes__gte=0), name="execution_open_nodes_not_negative"),
             # The strongest of all: an execution neither ends with work left nor stays open without work.
@@ -100,6 +110,11 @@ class Execution(models.Model):
                 F("deadline_at"),
                 condition=Q(deadline_at__isnull=False, status__in=["pending", "running", "paused"]),
                 name="execution_deadline",
+            ),
+            models.Index(
+                fields=["parent_node_run"],
+                condition=Q(parent_waits=True, status__in=["pending", "running", "paused"]),
+                name="execution_open_children",
             ),
         ]
 
@@ -143,6 +158,7 @@ class NodeRun(models.Model):
     output = models.JSONField(null=True, blank=True)
     output_ref = models.CharField(max_length=128, null=True, blank=True, help_text="Where an output over the inline limit is stored.")
     error = models.JSONField(null=True, blank=True)
+    stop_requested_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is to stop, though its execution goes on.")
 
     objects = NodeRunQuerySet.as_manager()
 
@@ -172,6 +188,11 @@ class NodeRun(models.Model):
             models.Index(F("lease_until"), condition=Q(status="running"), name="node_run_lease"),
             models.Index(F("wake_at"), condition=Q(status__in=["waiting", "retrying"]), name="node_run_wake"),
             models.Index(F("execution"), condition=Q(status="uncertain"), name="node_run_uncertain"),
+            models.Index(
+                F("stop_requested_at"),
+                condition=Q(stop_requested_at__isnull=False, status__in=["queued", "running", "waiting", "retrying", "uncertain"]),
+                name="node_run_stopping",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -202,6 +223,83 @@ class Gate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} {self.settled}/{self.expected}"
+
+
+class LoopRun(models.Model):
+    """A loop while it runs: its items, how far it has come, and what an iteration begins with."""
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="loop_runs", db_index=False)
+    key = models.CharField(max_length=64)
+    path = models.CharField(max_length=64, default="", blank=True)
+    total = models.IntegerField(help_text="Iterations that there are to be, as far as is known.")
+    next_index = models.IntegerField(default=0, help_text="Iterations that have begun.")
+    running = models.IntegerField(default=0)
+    succeeded = models.IntegerField(default=0)
+    failed = models.IntegerField(default=0)
+    parallel = models.IntegerField(help_text="Iterations at once, at most.")
+    collects = models.BooleanField(help_text="A failed iteration does not end the loop.")
+    asks = models.BooleanField(help_text="After each iteration the node is asked how to go on.")
+    items = models.JSONField(null=True, blank=True, help_text="One for each iteration.")
+    blocks = models.JSONField(null=True, blank=True, help_text="[[first index, reference], …] of items that the object store has.")
+    entries = models.JSONField(help_text="Node runs that an iteration begins with.")
+    body = ArrayField(models.CharField(max_length=64), help_text="Keys of the nodes of an iteration.")
+    inside = ArrayField(models.CharField(max_length=64), default=list, help_text="Keys of loops among them, and of all that is in those.")
+    failure = models.JSONField(null=True, blank=True, help_text='{"path", "error"} of the iteration that ended the loop.')
+    deadline_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "loop_run"
+        constraints = [
+            models.UniqueConstraint(fields=["execution", "key", "path"], name="loop_run_unique"),
+            models.CheckConstraint(condition=Q(running__gte=0, next_index__lte=F("total")), name="loop_run_counts"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.next_index}/{self.total}"
+
+
+class IterationQuerySet(models.QuerySet["Iteration"]):
+    def visible_to(self, user: User) -> "IterationQuerySet":
+        return self if user.access.is_operator else self.filter(_readable(user, execution="execution__"))
+
+
+class Iteration(models.Model):
+    """One iteration of a loop, from its beginning; its node runs have its path."""
+
+    class Status(models.TextChoices):
+        RUNNING = "running"
+        SUCCESS = "success"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="iterations", db_index=False)
+    key = models.CharField(max_length=64, help_text="Of the loop.")
+    loop_path = models.CharField(max_length=64, default="", blank=True)
+    path = models.CharField(max_length=64)
+    index = models.IntegerField()
+    status = models.CharField(max_length=16, choices=Status.choices)
+    error = models.JSONField(null=True, blank=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = IterationQuerySet.as_manager()
+
+    class Meta:
+        db_table = "iteration"
+        constraints = [models.UniqueConstraint(fields=["execution", "key", "loop_path", "index"], name="iteration_unique")]
+        indexes = [
+            models.Index(F("execution"), condition=Q(status="running"), name="iteration_running"),
+            models.Index(
+                fields=["execution", "key", "status", "id"], condition=Q(status__in=["failed", "cancelled"]), name="iteration_by_status"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key}[{self.path}] {self.status}"
 
 
 class ExecutionEventQuerySet(models.QuerySet["ExecutionEvent"]):

@@ -61,6 +61,7 @@ class RunContext:
     timeout_seconds   what is left for this attempt, None without a limit
     input             input of the execution
     upstream          {node key: output} of the direct predecessors that ran, in the order of the edges; empty unless `reads_upstream`
+    iterations        of a loop: how many of its iterations have begun
     state             what `Deferred.state` held; None on a first run
     signal            payload of the signal that woke the node run, None when its time came
     """
@@ -75,6 +76,7 @@ class RunContext:
     input: Any = None
     inputs_schema: Mapping[str, Any] | None = None
     upstream: Mapping[str, Any] = field(default_factory=dict)
+    iterations: int = 0
     state: Any = None
     signal: Any = None
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -122,6 +124,8 @@ class NodeType(Generic[ConfigT]):
     brief            True when it always returns within milliseconds, so that several may share one message
     reads_upstream   True when `run` needs `context.upstream`
     verbatim         config fields whose text is taken as it is: no `${…}` in it is resolved
+    is_loop          True when other nodes are its body: `run` returns Iterate, and Gathered at the end
+    binds_item       True when its own config may read `item`, the output of the iteration before, and `index`, how many there were
     errors           {code: when it fails with this code}, beside those of every node
     example          a config that works, for the docs and the editor
     """
@@ -136,6 +140,8 @@ class NodeType(Generic[ConfigT]):
     brief: ClassVar[bool] = False
     reads_upstream: ClassVar[bool] = False
     verbatim: ClassVar[frozenset[str]] = frozenset()
+    is_loop: ClassVar[bool] = False
+    binds_item: ClassVar[bool] = False
     errors: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
     Config: ClassVar[type[NodeConfig]]
@@ -157,6 +163,10 @@ class NodeType(Generic[ConfigT]):
 
     def queue_of(self, config: Mapping[str, Any]) -> str:
         return self.queue
+
+    def call_of(self, config: Mapping[str, Any]) -> tuple[str, int | None] | None:
+        """(id of a workflow, number of its version or None) that a node with this raw config starts; None where it starts none."""
+        return None
 
     def is_brief(self, config: Mapping[str, Any]) -> bool:
         return self.brief

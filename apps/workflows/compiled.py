@@ -35,12 +35,14 @@ def traits_of(node: Node) -> Traits:
     node_type = get_type(node.type)
     effect = node_type.effect_of(node.config)
     return Traits(
-        is_pure=effect is Effect.PURE and node.queue is None,
+        is_pure=effect is Effect.PURE and node.queue is None and not node_type.is_loop,
         is_brief=node_type.is_brief(node.config),
         queue=node.queue or node_type.queue_of(node.config),
         on_worker_lost=node.on_worker_lost or ("ask" if effect is Effect.EXTERNAL else "rerun"),
         reads_upstream=node_type.reads_upstream,
         verbatim=node_type.verbatim,
+        is_loop=node_type.is_loop,
+        binds_item=node_type.binds_item,
     )
 
 

@@ -11,6 +11,7 @@ from apps.engine.problems import MAX_PROBLEMS, InvalidDefinitionError, Problem
 from apps.engine.validation.configs import check_configs
 from apps.engine.validation.draft import Draft, NodeTypeLike, Traits
 from apps.engine.validation.effects import check_effects
+from apps.engine.validation.levels import check_levels
 from apps.engine.validation.lineage import Lineage
 from apps.engine.validation.references import References
 from apps.engine.validation.schemas import check_input_schema
@@ -65,10 +66,14 @@ class _Validation:
         yield from check_input_schema(self.definition.inputs)
         yield from check_configs(self.definition, self._catalog, traits)
         draft = Draft(self.definition, self._catalog, traits)
+        crossings = list(check_levels(draft))
+        yield from crossings
         yield from check_structure(draft)
         yield from check_effects(draft)
         self._references = References(draft)
         yield from self._references.faults()
+        if crossings:
+            return
         order = order_of(draft)
         if isinstance(order, Problem):
             yield order

@@ -41,6 +41,12 @@ class NodeTypeLike(Protocol):
 
     def check(self, config: Mapping[str, Any], /) -> Iterable[tuple[str, str]]: ...
 
+    @property
+    def is_loop(self) -> bool: ...
+
+    @property
+    def binds_item(self) -> bool: ...
+
     def effect_of(self, config: Mapping[str, Any], /) -> str: ...
 
 
@@ -108,6 +114,23 @@ class Draft:
     def is_trigger(self, key: str) -> bool:
         node_type = self.catalog.get(self.nodes[self.places[key]].type)
         return node_type is not None and node_type.category == TRIGGER
+
+    def is_loop(self, key: str) -> bool:
+        node_type = self.catalog.get(self.nodes[self.places[key]].type)
+        return node_type is not None and node_type.is_loop
+
+    def reads_item(self, node: Node) -> bool:
+        """Whether the node's config may read `item` and `index`."""
+        return node.parent is not None or (node.type in self.catalog and self.catalog[node.type].binds_item)
+
+    @cached_property
+    def bodies(self) -> dict[str, list[str]]:
+        """{key of a loop: keys of the nodes in its body}, of the parents that are there."""
+        bodies: dict[str, list[str]] = {}
+        for node in self.nodes:
+            if node.parent is not None:
+                bodies.setdefault(node.parent, []).append(node.key)
+        return bodies
 
     def catches_errors(self, key: str) -> bool:
         """Whether an edge leaves the node's `error` port."""

@@ -20,6 +20,8 @@ def check_effects(draft: Draft) -> Iterator[Problem]:
 def _idle_settings(draft: Draft, index: int, node: Node) -> Iterator[tuple[str, str]]:
     """(name of the setting, sentence)."""
     yield from _join(node, len(draft.incoming[node.key]))
+    if draft.is_loop(node.key):
+        yield from _loop(node)
     yield from _on_error(node, catches_errors=draft.catches_errors(node.key))
     if node.retry is not None and "retry" in node.model_fields_set:
         yield from _retry(node.retry)
@@ -31,10 +33,18 @@ def _idle_settings(draft: Draft, index: int, node: Node) -> Iterator[tuple[str, 
 def _join(node: Node, edges: int) -> Iterator[tuple[str, str]]:
     if isinstance(node.join, AtLeast) and node.join.at_least > edges:
         yield "join.at_least", f"'at_least' is {node.join.at_least}, but the node has {edges} edge(s) in: it could never start."
+    elif node.cancel_rest and (node.join in ("all", "all_settled") or edges < 2):
+        yield "cancel_rest", "'cancel_rest' has no effect: only a join of 'any' or 'at_least' starts before all ways to it have ended."
     elif node.join == "all_settled" and edges == 0:
         yield "join", "'join' has no effect: no edge leads to the node."
     elif node.join not in ("all", "all_settled") and edges < 2:
         yield "join", f"'join' has no effect: the node has {edges} edge(s) in, and there is nothing to join."
+
+
+def _loop(node: Node) -> Iterator[tuple[str, str]]:
+    if "retry" in node.model_fields_set or node.on_error == "retry":
+        name = "retry" if "retry" in node.model_fields_set else "on_error"
+        yield name, "A loop is not tried again as a whole: give the retry to the nodes of its body."
 
 
 def _on_error(node: Node, *, catches_errors: bool) -> Iterator[tuple[str, str]]:

@@ -20,9 +20,13 @@ class References:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._faults: list[Problem] = []
+        self._parents = {node.key: node.parent for node in draft.nodes}
         names = Names.of(draft.definition)
         self._configs = [
-            self._compiled(node.config, names, f"/nodes/{index}/config", draft.verbatim(node)) for index, node in enumerate(draft.nodes)
+            self._compiled(
+                node.config, names.in_loop if draft.reads_item(node) else names, f"/nodes/{index}/config", draft.verbatim(node)
+            )
+            for index, node in enumerate(draft.nodes)
         ]
         self._output = self._compiled(draft.definition.output, names, "/output")
 
@@ -44,7 +48,21 @@ class References:
         """References to nodes that do not come before the one that reads them."""
         for pointer, key, reader, _ in self._reads():
             if not lineage.is_upstream(key, reader.key):
-                yield _not_upstream(pointer, key, reader)
+                yield self._inside_loop(pointer, key, reader.parent) or _not_upstream(pointer, key, reader)
+        for pointer, expression in self._output.expressions:
+            for key in sorted(expression.nodes):
+                if (problem := self._inside_loop(f"/output{pointer}", key, None)) is not None:
+                    yield problem
+
+    def _inside_loop(self, pointer: str, key: str, level: str | None) -> Problem | None:
+        """That a reader at this level cannot look into the loop that `key` is in; None where that is not what is wrong."""
+        around, loop = level, self._parents.get(key)
+        while around is not None and around != loop:
+            around = self._parents[around]
+        if loop is None or loop == around:
+            return None
+        message = f"The expression reads nodes.{key}, but that is inside the loop '{loop}', and has a value for each of its items."
+        return Problem(pointer, message, found=f"nodes.{key}", expected=f"nodes.{loop}, the output of the loop", suggestion=f"nodes.{loop}")
 
     def warnings(self, lineage: Lineage) -> Iterator[Problem]:
         """References to nodes that may not have run, unless the expression asks first; texts of `output` that look like expressions."""

@@ -11,5 +11,8 @@ from apps.nodes.builtin import (  # noqa: F401
     data_transform,
     function,
     http_request,
+    loop_foreach,
+    loop_while,
     trigger_manual,
+    workflow_call,
 )
