@@ -8,22 +8,23 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from django.conf import settings
 
-from apps.core import object_store
-from apps.engine.expressions import ExpressionError, Scope
+from apps.engine.expressions import ExpressionError
 from apps.engine.graph import Graph, GraphNode
-from apps.engine.outcomes import Failed, NodeError, Outcome, Succeeded
+from apps.engine.outcomes import Deferred, Failed, NodeError, Outcome, StartChild, Succeeded
 from apps.engine.statuses import NodeRunStatus
 from apps.executions import protocol
 from apps.executions.announcements import announce_hint
-from apps.executions.protocol import Claim, ClaimedRun, Upstream
+from apps.executions.children import child_end, with_child
+from apps.executions.protocol import Claim, ClaimedRun
 from apps.executions.settlement import SKIPPED_END, End, Settlement, end_of
 from apps.nodes.contract import RunContext
 from apps.nodes.execute import perform
 from apps.nodes.registry import get_type
 from workers import faults
 from workers.leases import CANCELLED, Held, NodeInterruptedError
+from workers.loops import LoopTurn
+from workers.values import Values
 
 log = logging.getLogger(__name__)
 
@@ -35,72 +36,6 @@ CANCELLED_END = End(status=NodeRunStatus.CANCELLED, error=CANCELLED.error.as_jso
 
 class LeaseLostError(Exception):
     """Another worker holds the node run now: nothing more may be written, or done, for it."""
-
-
-class Values:
-    """What expressions of one execution may read, fetched when it is first asked for."""
-
-    def __init__(self, graph: Graph, claim: Claim) -> None:
-        self._graph, self._claim = graph, claim
-        self._upstream: dict[str, Upstream | None] = dict(claim.upstream)
-        self._loaded: dict[str, Any] = {}
-        self.variables = dict(claim.variables)
-        self._execution = {
-            "id": str(claim.execution_id),
-            "workflow_id": str(claim.workflow_id),
-            "version_id": str(claim.version_id),
-            "trigger": claim.trigger,
-            "business_key": claim.business_key,
-            "created_at": claim.created_at,
-        }
-
-    @property
-    def input(self) -> Any:
-        return self._claim.input
-
-    def add(self, key: str, output: Any) -> None:
-        """Remember the output of a node that has just ended."""
-        self._loaded[key] = output
-
-    def output(self, key: str) -> Any:
-        """The output of a node; {} where it has none: it was skipped, or has not run."""
-        if key not in self._loaded:
-            found = self._upstream.get(key)
-            self._loaded[key] = {} if found is None else _load(found)
-        return self._loaded[key]
-
-    def scope(self, node: GraphNode) -> Scope:
-        self.fetch(node.reads)
-        return Scope(
-            input=self._claim.input,
-            variables=self.variables,
-            nodes={key: self.output(key) for key in node.template.nodes},
-            execution=self._execution,
-            env=settings.WORKFLOW_ENV,
-        )
-
-    def fetch(self, keys: frozenset[str]) -> None:
-        """Read the outputs that the claim did not bring along."""
-        missing = [key for key in keys if key not in self._loaded and key not in self._upstream]
-        if missing:
-            found = protocol.read_outputs(execution_id=self._claim.execution_id, keys=missing)
-            self._upstream |= {key: found.get(key) for key in missing}
-
-    def upstream(self, node: GraphNode) -> dict[str, Any]:
-        """{predecessor: output} of the predecessors that ran."""
-        self.fetch(frozenset(node.predecessors))
-        return {key: self.output(key) for key in node.predecessors if self._ran(key)}
-
-    def _ran(self, key: str) -> bool:
-        if (found := self._upstream.get(key)) is not None:
-            return found.status != NodeRunStatus.SKIPPED
-        return key in self._loaded and self._loaded[key] != {}
-
-
-def _load(upstream: Upstream) -> Any:
-    if upstream.ref is not None:
-        return orjson.loads(object_store.get(upstream.ref))
-    return {} if upstream.status == NodeRunStatus.SKIPPED else upstream.output
 
 
 class Stretch:
@@ -115,6 +50,7 @@ class Stretch:
         self.settlement = Settlement(graph, key=run.key, path=run.path, token=run.token)
         self.held = Held(execution_id=claim.execution_id, run=run, give_up=self._give_up)
         self._current = run.key
+        self._turn: LoopTurn | None = None
 
     def go(self) -> dict[str, Any]:
         """Perform, ride along, and return the document to be settled. Raises LeaseLostError."""
@@ -147,36 +83,80 @@ class Stretch:
         started = time.monotonic()
         if run.gate_live is not None and not node.starts(live=run.gate_live):
             return self.settlement.settle(node.key, SKIPPED_END, started=started)
-        outcome, shown = self._perform(node, attempt=run.attempt, deferred=run.deferred)
+        if node.traits.is_loop and not node.is_disabled:
+            self._turn = LoopTurn(self, self._graph, self._claim, run, self._values)
+            return self._turn.go(started)
+        outcome, shown = self.perform(node, attempt=run.attempt, deferred=run.deferred)
         return self._settle(node, outcome, shown, started=started, attempt=run.attempt - run.losses)
 
     def _settle_rider(self, key: str) -> tuple[str, ...]:
         node, started = self._graph.nodes[key], time.monotonic()
-        outcome, shown = self._perform(node, attempt=1, deferred=None)
+        outcome, shown = self.perform(node, attempt=1, deferred=None)
         return self._settle(node, outcome, shown, started=started, attempt=1)
 
-    def _settle(self, node: GraphNode, outcome: Outcome, shown: bytes | None, *, started: float, attempt: int) -> tuple[str, ...]:
-        end = self._end_of(node, outcome, attempt=attempt)
-        if end.output_ref is not None and isinstance(outcome, Succeeded):
-            self._values.add(node.key, outcome.output)
+    def settle_in_iteration(self, key: str, path: str, values: Values) -> tuple[tuple[str, ...], bool]:
+        """Perform a node of an iteration that rides along; the keys that start now in it, and whether it was cancelled."""
+        node, started = self._graph.nodes[key], time.monotonic()
+        outcome, shown = self.perform(node, attempt=1, deferred=None, values=values, path=path)
+        follows = self._settle(node, outcome, shown, started=started, attempt=1, values=values, path=path)
+        return follows, outcome is CANCELLED
+
+    def _settle(
+        self,
+        node: GraphNode,
+        outcome: Outcome,
+        shown: bytes | None,
+        *,
+        started: float,
+        attempt: int,
+        values: Values | None = None,
+        path: str | None = None,
+    ) -> tuple[str, ...]:
+        end, values = self.end_of(node, outcome, attempt=attempt), values or self._values
+        if isinstance(outcome, Succeeded) and (end.output_ref is not None or end.output is not None):
+            values.add(node.key, outcome.output)
         elif end.output is not None:
-            self._values.add(node.key, orjson.loads(end.output))
-        self._values.variables.update(end.variables)
-        return self.settlement.settle(node.key, end, started=started, shown_input=shown)
+            values.add(node.key, orjson.loads(end.output))
+        values.variables.update(end.variables)
+        return self.settlement.settle(node.key, end, started=started, shown_input=shown, path=path)
 
-    def _end_of(self, node: GraphNode, outcome: Outcome, *, attempt: int) -> End:
-        return CANCELLED_END if outcome is CANCELLED else end_of(node, outcome, workspace_id=self._claim.workspace_id, attempt=attempt)
+    def end_of(self, node: GraphNode, outcome: Outcome, *, attempt: int) -> End:
+        if outcome is CANCELLED:
+            return CANCELLED_END
+        if isinstance(outcome, StartChild):
+            return self._end_of_call(node, outcome, attempt)
+        if not isinstance(outcome, Succeeded | Failed | Deferred):
+            message = f"A node of type {node.type} returned {type(outcome).__name__}, which is for loops."
+            outcome = Failed(NodeError("internal_error", message), is_final=True)
+        return end_of(node, outcome, workspace_id=self._claim.workspace_id, attempt=attempt)
 
-    def _perform(self, node: GraphNode, *, attempt: int, deferred: Mapping[str, Any] | None) -> tuple[Outcome, bytes | None]:
-        """The outcome, and the resolved config for people to look at (None where it is the config as written)."""
+    def _end_of_call(self, node: GraphNode, outcome: StartChild, attempt: int) -> End:
+        return child_end(node, outcome, self._claim, attempt=attempt)
+
+    def perform(
+        self,
+        node: GraphNode,
+        *,
+        attempt: int,
+        deferred: Mapping[str, Any] | None,
+        values: Values | None = None,
+        path: str | None = None,
+        iterations: int = 0,
+    ) -> tuple[Outcome, bytes | None]:
+        """The outcome, and the resolved config for people to look at (None where it is the config as written).
+
+        values, path   of the iteration that it rides along in, None: those of the claim
+        """
+        values = values or self._values
         if node.is_disabled:
-            outputs = list(self._values.upstream(node).values())
+            outputs = list(values.upstream(node).values())
             return Succeeded(outputs[0] if len(outputs) == 1 else {}), None
         try:
-            config = node.template.resolve(self._values.scope(node))
+            config = node.template.resolve(values.scope(node))
         except ExpressionError as error:
             return Failed(NodeError(error.code, error.message, dict(error.details)), is_final=True), None
-        context = self._context(node, attempt, deferred)
+        context = self._context(node, attempt, deferred, values, self._run.path if path is None else path)
+        context.iterations = iterations
         self._before_effect(node)
         outcome = self._run_interruptibly(node, config, context, is_resumed=deferred is not None)
         faults.point("effect.after")
@@ -197,20 +177,21 @@ class Stretch:
         if node.traits.asks and self._is_shared and not protocol.begin_effect(execution_id=self._claim.execution_id, run=self._run):
             raise LeaseLostError
 
-    def _context(self, node: GraphNode, attempt: int, deferred: Mapping[str, Any] | None) -> RunContext:
+    def _context(self, node: GraphNode, attempt: int, deferred: Mapping[str, Any] | None, values: Values, path: str) -> RunContext:
         claim = self._claim
-        identity = f"{claim.execution_id}/{node.key}/{self._run.path}"
+        identity = f"{claim.execution_id}/{node.key}/{path}"
+        deferred = with_child(deferred) if deferred is not None else None
         return RunContext(
             execution_id=str(claim.execution_id),
             workspace_id=str(claim.workspace_id),
             key=node.key,
-            path=self._run.path,
+            path=path,
             attempt=attempt,
             idempotency_key=hashlib.sha256(identity.encode()).hexdigest(),
             timeout_seconds=node.timeout_seconds,
             input=claim.input,
             inputs_schema=self._graph.input_schema,
-            upstream=self._values.upstream(node) if node.traits.reads_upstream else {},
+            upstream=values.upstream(node) if node.traits.reads_upstream else {},
             state=(deferred or {}).get("state"),
             signal=(deferred or {}).get("signal"),
         )
@@ -231,7 +212,11 @@ class Stretch:
     def _give_up(self, reason: Failed) -> None:
         """Called from the watching thread: settle the node in place of the thread that is stuck in it."""
         node = self._graph.nodes[self._current]
-        end = self._end_of(node, reason, attempt=self._run.attempt - self._run.losses)
+        if self._turn is not None:
+            # What its iterations did is not recorded: they are pure, and the loop ends with this.
+            node = self._graph.nodes[self._run.key]
+            self.settlement = Settlement(self._graph, key=self._run.key, path=self._run.path, token=self._run.token)
+        end = self.end_of(node, reason, attempt=self._run.attempt - self._run.losses)
         starting = self.settlement.settle(node.key, end, started=time.monotonic())
         document = self.settlement.document(starting=starting)
         protocol.settle(execution_id=self._claim.execution_id, settlements=[document])

@@ -55,6 +55,7 @@ class GraphNode:
     parent     key of the loop around it, None outside
     depth      loops around it
     loses      keys of the nodes that end when it starts; None where it cancels nothing
+    reads_item its template reads `item`
     ends_loop  key of the loop whose iteration ends when this one starts: it is no node of the definition, and never runs
     """
 
@@ -75,6 +76,7 @@ class GraphNode:
     parent: str | None = None
     depth: int = 0
     loses: "Part | None" = None
+    reads_item: bool = False
     ends_loop: str | None = None
 
     @property
@@ -112,6 +114,7 @@ class Loop:
     body      keys of its nodes, without those of loops inside
     inside    keys of the nodes of loops inside, with these loops
     is_pure   its iterations may ride along, one after the other
+    is_brief  they take no time worth sharing among workers
     """
 
     key: str
@@ -120,6 +123,7 @@ class Loop:
     body: tuple[str, ...]
     inside: tuple[str, ...]
     is_pure: bool
+    is_brief: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +166,13 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
         predecessors[edge.target].append(edge.source)
         out[edge.source].append((edge.port, edge.target))
     nodes = {node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key]) for node in definition.nodes}
-    loops = {}
+    loops: dict[str, Loop] = {}
     if any(node.traits.is_loop for node in nodes.values()):
         nodes, loops = compile_loops(nodes)
     nodes |= _output_node(definition, names, nodes)
-    nodes |= {node.key: replace(nodes[node.key], loses=part_before(nodes, loops, node.key)) for node in definition.nodes if node.cancel_rest}
+    for node in definition.nodes:
+        if node.cancel_rest:
+            nodes[node.key] = replace(nodes[node.key], loses=part_before(nodes, loops, node.key))
     return Graph(
         nodes={key: nodes[key] for key in _topological(nodes)},
         entries=tuple(key for key, node in nodes.items() if node.expected == 0 and node.parent is None),
@@ -199,6 +205,7 @@ def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[s
         timeout_seconds=node.timeout_seconds,
         is_disabled=node.disabled,
         parent=node.parent,
+        reads_item=template.uses("item"),
     )
 
 
@@ -258,6 +265,7 @@ def compile_loops(nodes: Mapping[str, GraphNode]) -> tuple[dict[str, GraphNode],
             body=body,
             inside=_inside(bodies, body),
             is_pure=all(placed[each].traits.is_pure for each in body),
+            is_brief=all(placed[each].traits.is_brief for each in body),
         )
         end = _end_of_iteration(key, sinks, depth=placed[key].depth + 1)
         placed |= {each: replace(placed[each], out=((OUT, end.key),)) for each in sinks} | {end.key: end}

@@ -129,9 +129,7 @@ class Settlement:
         """Execution variables that its nodes wrote."""
         return self._variables
 
-    def settle(
-        self, key: str, end: End, *, started: float, shown_input: bytes | None = None, path: str | None = None
-    ) -> tuple[str, ...]:
+    def settle(self, key: str, end: End, *, started: float, shown_input: bytes | None = None, path: str | None = None) -> tuple[str, ...]:
         """Add the end of a node run; returns the keys that start now, at the same path.
 
         started   `time.monotonic()` when it began
@@ -188,6 +186,9 @@ class Settlement:
 
     def iteration_status(self, path: str) -> str:
         return str(self._iterations[path]["status"])
+
+    def iteration_error(self, path: str) -> Any:
+        return self._iterations[path].get("error")
 
     def go_on_with_loop(self, loop: Mapping[str, Any]) -> None:
         """Record how far the claimed loop has come, in the words of `run_loop_v1`."""

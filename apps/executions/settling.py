@@ -3,14 +3,16 @@
 import time
 from uuid import UUID
 
-from apps.engine.outcomes import Outcome
+from apps.engine.outcomes import Failed, Succeeded
 from apps.executions import handoff, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.graphs import graphs
 from apps.executions.settlement import Settlement, end_of
 
 
-def settle_held(*, execution_id: UUID, workspace_id: UUID, version_id: UUID, key: str, path: str, token: UUID, outcome: Outcome) -> bool:
+def settle_held(
+    *, execution_id: UUID, workspace_id: UUID, version_id: UUID, key: str, path: str, token: UUID, outcome: Succeeded | Failed
+) -> bool:
     """Record `outcome` for a claim held under `token`, and send what follows; False when the claim is lost."""
     graph = graphs.get(version_id)
     settlement = Settlement(graph, key=key, path=path, token=token)

@@ -17,7 +17,7 @@ def check_levels(draft: Draft) -> Iterator[Problem]:
             yield from _parent(draft, index, node, node.parent)
         if draft.is_loop(node.key) and not draft.bodies.get(node.key):
             message = f"The loop '{node.key}' has no body: no node names it as its parent."
-            yield Problem(pointer_to("nodes", index), message, found=node.key, expected=f"a node with \"parent\": \"{node.key}\"")
+            yield Problem(pointer_to("nodes", index), message, found=node.key, expected=f'a node with "parent": "{node.key}"')
     for index, edge in enumerate(draft.definition.edges):
         yield from _crossing(draft, index, edge)
 

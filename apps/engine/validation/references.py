@@ -23,9 +23,7 @@ class References:
         self._parents = {node.key: node.parent for node in draft.nodes}
         names = Names.of(draft.definition)
         self._configs = [
-            self._compiled(
-                node.config, names.in_loop if draft.reads_item(node) else names, f"/nodes/{index}/config", draft.verbatim(node)
-            )
+            self._compiled(node.config, names.in_loop if draft.reads_item(node) else names, f"/nodes/{index}/config", draft.verbatim(node))
             for index, node in enumerate(draft.nodes)
         ]
         self._output = self._compiled(draft.definition.output, names, "/output")

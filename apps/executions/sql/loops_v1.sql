@@ -224,3 +224,14 @@ returns table (index int, output text, refs jsonb) language sql stable as $$
              where n.execution_id = p_execution and n.key = any (p_sinks) and n.path = i.path) o on i.status <> 'failed'
      order by i.index
 $$;
+
+-- Iterations end with their execution, where that fails or is cancelled.
+create function iterations_stopped_v1() returns trigger language plpgsql as $$
+begin
+    update iteration i set status = 'cancelled', finished_at = clock_timestamp() where i.execution_id = new.id and i.status = 'running';
+    return null;
+end $$;
+
+create trigger execution_stops_iterations after update of status on execution for each row
+    when (new.status in ('cancelling', 'failed', 'cancelled') and old.status is distinct from new.status)
+    execute function iterations_stopped_v1();

@@ -51,8 +51,8 @@ class Call(NodeType[CallConfig]):
     Config: ClassVar = CallConfig
 
     def check(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
-        faults = [(f"/{name}", f"Expected a value, found an expression: {name} must be known beforehand.") for name in ("workflow", "version")]
-        return [fault for fault in faults if not is_constant(config.get(fault[0][1:]))]
+        unknown = [name for name in ("workflow", "version") if not is_constant(config.get(name))]
+        return [(f"/{name}", f"Expected a value, found an expression: the {name} must be known beforehand.") for name in unknown]
 
     def call_of(self, config: Mapping[str, Any]) -> tuple[str, int | None] | None:
         return str(config["workflow"]), config.get("version")
