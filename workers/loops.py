@@ -49,8 +49,8 @@ class LoopTurn:
             end = self._end_of(outcome)
         except (StructForgeError, OSError) as error:
             end = self._failed("object_store_failed", f"What the loop needs could not be stored or read: {error}")
-        if end.output is not None:
-            self._values.add_text(self._node.key, end.output)
+        if end.output is not None or end.output_ref is not None:
+            self._values.add_stored(self._node.key, end.output, end.output_ref)
         return self._settlement.settle(self._node.key, end, started=started, shown_input=shown)
 
     def _outcome(self) -> tuple[Outcome, bytes | None]:

@@ -94,6 +94,8 @@ class Sweeper:
             self.rescue: 1.0,
             self.check_epoch: 1.0,
             self.stop_cancelling: 2.0,
+            self.stop_parts: 2.0,
+            self.cancel_children: 2.0,
             self.end_overdue: 1.0,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
@@ -179,6 +181,21 @@ class Sweeper:
         )
         for row in rows:
             announce_change(row["execution_id"], row["result"])
+        return len(rows)
+
+    def stop_parts(self) -> int:
+        """Cancel what was asked to stop while its execution goes on, and did not."""
+        return self._announced("sweep_stopping_v1(%(limit)s, %(grace)s::interval)", grace=f"{CANCEL_GRACE_SECONDS} s")
+
+    def cancel_children(self) -> int:
+        """Cancel executions whose parent does not wait for them any more."""
+        return self._announced("sweep_children_v1(%(limit)s)")
+
+    def _announced(self, function: str, **parameters: object) -> int:
+        rows = fetch(f"select * from {function}", {"limit": 100, **parameters})  # noqa: S608  # constants of ours
+        for row in rows:
+            if row["result"].get("sequence") is not None:
+                announce_change(row["execution_id"], row["result"])
         return len(rows)
 
     def end_overdue(self) -> int:

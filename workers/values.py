@@ -48,9 +48,9 @@ class Values:
         """Remember the output of a node that has just ended."""
         self._loaded[key] = output
 
-    def add_text(self, key: str, output: bytes) -> None:
-        """Remember an output that is JSON text; it is parsed when it is first asked for."""
-        self._upstream[key] = Upstream(NodeRunStatus.SUCCESS, None, output, None)
+    def add_stored(self, key: str, text: bytes | None, ref: str | None) -> None:
+        """Remember an output that is JSON text, here or in the object store; it is parsed when it is first asked for."""
+        self._upstream[key] = Upstream(NodeRunStatus.SUCCESS, None, text, ref)
 
     def output(self, key: str) -> Any:
         """The output of a node; {} where it has none: it was skipped, or has not run."""

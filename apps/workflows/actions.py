@@ -16,6 +16,7 @@ from apps.engine.errors import ConflictError, InvalidError
 from apps.engine.problems import InvalidDefinitionError, Problem
 from apps.engine.validation import validate
 from apps.nodes.registry import all_types
+from apps.workflows.calls import call_problems
 from apps.workflows.compiled import compile_version, start_plan
 from apps.workflows.merging import EditConflictError, merge_into
 from apps.workflows.models import Workflow, WorkflowVersion
@@ -204,6 +205,8 @@ def _merge(newest: WorkflowVersion, mine: _Checked, base_number: int) -> _Checke
 
 
 def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, changelog: str, created_by: User | None) -> WorkflowVersion:
+    if problems := call_problems(checked.definition, workspace_id=workflow.workspace_id, user=created_by):
+        raise InvalidDefinitionError(problems)
     version = WorkflowVersion.objects.create(
         workspace_id=workflow.workspace_id,
         workflow=workflow,
