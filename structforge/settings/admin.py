@@ -49,6 +49,7 @@ UNFOLD = {
                 "items": [
                     _link("Executions", "play_circle", "executions_execution", "executions.view_execution"),
                     _link("Node runs", "list_alt", "executions_noderun", "executions.view_noderun"),
+                    _link("Iterations", "repeat", "executions_iteration", "executions.view_iteration"),
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),

@@ -126,6 +126,7 @@ def test_who_may_look_at_links_and_shares_may_not_take_them_back(staff, version,
     [
         "executions_execution",
         "executions_noderun",
+        "executions_iteration",
         "executions_executionevent",
         "workflows_workflow",
         "workflows_workflowversion",

@@ -221,6 +221,7 @@ ROUTES = [
     Route("get", "executions/<uuid:execution_id>/output"),
     Route("get", "executions/<uuid:execution_id>/events"),
     Route("get", "executions/<uuid:execution_id>/nodes"),
+    Route("get", "executions/<uuid:execution_id>/iterations"),
     Route("get", "executions/<uuid:execution_id>/nodes/<str:key>"),
     Route("get", "executions/<uuid:execution_id>/nodes/<str:key>/output"),
     Route("post", "executions/<uuid:execution_id>/nodes/<str:key>/resolve", ok=409, needs=P.EXECUTION_OPERATE, body={"decision": "rerun"}),

@@ -92,7 +92,10 @@ def _content(user: User, execution: Execution) -> dict[str, Any]:
         "duration": duration(execution.started_at, execution.finished_at),
         "verbs": [verb for verb, (_, statuses, _) in MOVES.items() if execution.status in statuses],
         "picture": _picture(execution, node_runs, urls),
-        "node_runs": [_row(run, urls[run.key]) for run in node_runs[:SHOWN_NODE_RUNS]],
+        "node_runs": [_row(run, reverse("admin:executions_noderun_change", args=[run.id])) for run in node_runs[:SHOWN_NODE_RUNS]],
+        "iterations_url": _iterations_url(execution, node_runs),
+        "parent_url": _parent_url(execution),
+        "children": [_child(child) for child in queries.list_children(user, execution.id)],
         "more_node_runs": len(node_runs) > SHOWN_NODE_RUNS,
         "documents": _documents(execution),
     }
@@ -105,6 +108,22 @@ def _picture(execution: Execution, node_runs: Sequence[NodeRun], urls: Mapping[s
         taken={run.key: run.port for run in node_runs if run.status in SETTLED_NODE_RUN},
         urls=urls,
     )
+
+
+def _iterations_url(execution: Execution, node_runs: Sequence[NodeRun]) -> str | None:
+    """The list of its iterations, where it has any."""
+    is_looping = any(run.path for run in node_runs)
+    return f"{reverse('admin:executions_iteration_changelist')}?q={execution.id}" if is_looping else None
+
+
+def _parent_url(execution: Execution) -> str | None:
+    parent = execution.parent_node_run_id
+    return reverse("admin:executions_noderun_change", args=[parent]) if parent is not None else None
+
+
+def _child(child: Execution) -> dict[str, Any]:
+    url = reverse("admin:executions_execution_change", args=[child.id])
+    return {"url": url, "name": child.workflow_name, "badge": status_badge(child.status), "node": child.parent_node_run.key}
 
 
 def _row(run: NodeRun, url: str) -> dict[str, Any]:

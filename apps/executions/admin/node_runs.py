@@ -15,6 +15,7 @@ from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
 from apps.engine.json_values import InvalidJsonError, loads
 from apps.executions import actions
 from apps.executions.admin.pages import MAY_STEER, node_run_duration, page_context, status_badge
+from apps.executions.api.serializers import node_output_url
 from apps.executions.models import NodeRun
 
 DECISIONS = {"rerun": "It runs again.", "success": "It counts as success.", "failed": "It counts as failed."}
@@ -24,7 +25,7 @@ MAX_OUTPUT_BYTES = 60_000
 @admin.register(NodeRun)
 class NodeRunAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "execution_id"
-    list_display = ("key", "workflow_name", "status_badge", "attempt", "queue", "worker", "queued_at", "duration")
+    list_display = ("key", "path", "workflow_name", "status_badge", "attempt", "queue", "worker", "queued_at", "duration")
     list_filter = ("status", "queue", ("queued_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("execution__workflow",)
@@ -96,7 +97,7 @@ def _content(run: NodeRun) -> dict[str, Any]:
         "badge": status_badge(run.status),
         "duration": node_run_duration(run),
         "execution_url": reverse("admin:executions_execution_change", args=[run.execution_id]),
-        "output_url": reverse("node-run-output", args=[run.execution_id, run.key]) if run.output_ref else None,
+        "output_url": node_output_url(run) if run.output_ref else None,
         "is_uncertain": run.status == "uncertain",
         "documents": [(title, pretty_json(value)) for title, value in documents.items() if value is not None],
     }

@@ -3,14 +3,16 @@
 from typing import Any
 
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import AnyJson, InputSerializer, JsonObject
-from apps.engine.statuses import ExecutionStatus
-from apps.executions.models import Execution, ExecutionEvent, NodeRun
+from apps.engine.statuses import ExecutionStatus, NodeRunStatus
+from apps.executions.models import Execution, ExecutionEvent, Iteration, NodeRun
 
 MAX_WAIT_SECONDS = 60
 STATUSES = [status.value for status in ExecutionStatus]
+NODE_RUN_STATUSES = [status.value for status in NodeRunStatus]
 
 
 class StartInput(InputSerializer):
@@ -64,6 +66,7 @@ class ListQuery(InputSerializer):
     status = serializers.ChoiceField(choices=STATUSES, required=False)
     trigger = serializers.CharField(max_length=32, required=False)
     business_key = serializers.CharField(max_length=255, required=False)
+    parent = serializers.UUIDField(required=False, help_text="Execution that has started them.")
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
 
@@ -73,7 +76,17 @@ class EventsQuery(InputSerializer):
 
 
 class NodeRunsQuery(EventsQuery):
-    pass
+    key = serializers.CharField(max_length=64, required=False)
+    path = serializers.CharField(max_length=64, required=False, allow_blank=True, help_text='Iteration, as "3" or "3.1"; "" outside loops.')
+    status = serializers.ChoiceField(choices=NODE_RUN_STATUSES, required=False)
+
+
+class IterationsQuery(EventsQuery):
+    node = serializers.CharField(max_length=64, required=False, help_text="Key of the loop.")
+    path = serializers.CharField(
+        max_length=64, required=False, allow_blank=True, help_text='Iteration around the loop, for one inside another; "" for one outside.'
+    )
+    status = serializers.ChoiceField(choices=Iteration.Status.choices, required=False)
 
 
 class PathQuery(InputSerializer):
@@ -174,6 +187,21 @@ class NodeRunDetailOutput(NodeRunOutput):
         return node_output_url(node_run) if node_run.output_ref is not None else None
 
 
+class ParentOutput(serializers.Serializer[Any]):
+    execution = serializers.UUIDField()
+    node = serializers.CharField(help_text="Key of the node.")
+    path = serializers.CharField(allow_blank=True)
+
+
+class ChildOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    workflow = serializers.UUIDField(source="workflow_id")
+    workflow_name = serializers.CharField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    node = serializers.CharField(source="parent_node_run.key", help_text="Key of the node that has started it.")
+    path = serializers.CharField(source="parent_node_run.path", allow_blank=True)
+
+
 class ExecutionOutput(ExecutionSummaryOutput):
     input = JsonObject()
     variables = JsonObject()
@@ -181,10 +209,13 @@ class ExecutionOutput(ExecutionSummaryOutput):
     output_url = serializers.SerializerMethodField(help_text="Where an output is that is too large to be shown here.")
     deadline_at = serializers.DateTimeField(allow_null=True)
     sequence = serializers.IntegerField(source="event_seq", help_text="Number of the newest event.")
+    parent = serializers.SerializerMethodField(help_text="The node run that has started it; null: none has.")
 
     class Meta(ExecutionSummaryOutput.Meta):
         fields = [
             *ExecutionSummaryOutput.Meta.fields,
+            "parent",
+            "depth",
             "deadline_at",
             "sequence",
             "input",
@@ -197,19 +228,44 @@ class ExecutionOutput(ExecutionSummaryOutput):
     def get_output_url(self, execution: Execution) -> str | None:
         return output_url(execution.id, execution.output_ref)
 
+    @extend_schema_field(ParentOutput(allow_null=True))
+    def get_parent(self, execution: Any) -> dict[str, Any] | None:
+        if execution.parent_execution_id is None:
+            return None
+        return {"execution": execution.parent_execution_id, "node": execution.parent_key, "path": execution.parent_path}
+
 
 class ExecutionWithNodeRunsOutput(ExecutionOutput):
     node_runs = NodeRunOutput(many=True, help_text="In the order in which they became ready, at most a thousand.")
     node_runs_next = serializers.CharField(allow_null=True, help_text="Where the rest of the node runs is.")
+    children = ChildOutput(
+        many=True, help_text="Executions that its nodes have started, at most a hundred; `?parent=` of the list has all."
+    )
 
     class Meta(ExecutionOutput.Meta):
-        fields = [*ExecutionOutput.Meta.fields, "node_runs", "node_runs_next"]
+        fields = [*ExecutionOutput.Meta.fields, "node_runs", "node_runs_next", "children"]
         read_only_fields = fields
 
 
 class NodeRunsOutput(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
     results = NodeRunOutput(many=True)
+
+
+class IterationOutput(serializers.ModelSerializer[Iteration]):
+    node = serializers.CharField(source="key", help_text="Key of the loop.")
+    path = serializers.CharField(help_text="Path of its node runs.")
+    error = JsonObject(allow_null=True)
+
+    class Meta:
+        model = Iteration
+        fields = ["node", "path", "index", "status", "error", "started_at", "finished_at"]
+        read_only_fields = fields
+
+
+class IterationsOutput(serializers.Serializer[Any]):
+    next = serializers.CharField(allow_null=True)
+    results = IterationOutput(many=True)
 
 
 class EventOutput(serializers.ModelSerializer[ExecutionEvent]):

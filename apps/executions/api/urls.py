@@ -16,6 +16,7 @@ urlpatterns = [
     path(f"{EXECUTION}/pause", views.PauseView.as_view(), name="pause-execution"),
     path(f"{EXECUTION}/resume", views.ResumeView.as_view(), name="resume-execution"),
     path(f"{EXECUTION}/nodes", views.NodeRunsView.as_view(), name="node-runs"),
+    path(f"{EXECUTION}/iterations", views.IterationsView.as_view(), name="iterations"),
     path(NODE_RUN, views.NodeRunView.as_view(), name="node-run"),
     path(f"{NODE_RUN}/output", views.NodeRunOutputView.as_view(), name="node-run-output"),
     path(f"{NODE_RUN}/resolve", views.ResolveView.as_view(), name="resolve-node-run"),

@@ -1,7 +1,8 @@
 """Executions and node runs over HTTP; `starting` starts them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -16,12 +17,16 @@ from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer
 from apps.executions import actions, queries
 from apps.executions.api.serializers import (
+    ChildOutput,
     EventOutput,
     EventsOutput,
     EventsQuery,
     ExecutionOutput,
     ExecutionSummaryOutput,
     ExecutionWithNodeRunsOutput,
+    IterationOutput,
+    IterationsOutput,
+    IterationsQuery,
     ListQuery,
     NodeRunDetailOutput,
     NodeRunOutput,
@@ -32,7 +37,7 @@ from apps.executions.api.serializers import (
     StatusOutput,
 )
 from apps.executions.api.starting import ExecutionStartView
-from apps.executions.models import NodeRun
+from apps.executions.models import Iteration, NodeRun
 from apps.executions.queries import Filters
 
 PAGE_PARAMETERS = frozenset({"cursor", "limit"})
@@ -62,10 +67,13 @@ class ExecutionsView(ExecutionStartView):
 class ExecutionView(APIView):
     @extend_schema(operation_id="get_execution", tags=["executions"], responses={200: ExecutionWithNodeRunsOutput, **NOT_FOUND})
     def get(self, request: Request, execution_id: UUID) -> Response:
-        """One execution with its node runs."""
+        """One execution with its node runs, what has started it, and what it has started."""
         execution = queries.get_execution(request.user, execution_id)
         page = _node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id))
-        return Response({**ExecutionOutput(execution).data, "node_runs": page["results"], "node_runs_next": page["next"]})
+        children = ChildOutput(queries.list_children(request.user, execution_id), many=True).data
+        return Response(
+            {**ExecutionOutput(execution).data, "node_runs": page["results"], "node_runs_next": page["next"], "children": children}
+        )
 
 
 class ExecutionOutputView(APIView):
@@ -81,9 +89,26 @@ class NodeRunsView(APIView):
     )
     def get(self, request: Request, execution_id: UUID) -> Response:
         """The node runs of an execution in the order in which they became ready, at most a thousand."""
-        after = NodeRunsQuery.read_query(request)["after"]
+        only = NodeRunsQuery.read_query(request)
+        after = only.pop("after")
         queries.check_visible(request.user, execution_id)
-        return Response(_node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id, after=after)))
+        return Response(_node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id, after=after, **only), **only))
+
+
+class IterationsView(APIView):
+    @extend_schema(
+        operation_id="list_iterations", tags=["executions"], parameters=[IterationsQuery], responses={200: IterationsOutput, **NOT_FOUND}
+    )
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        """The iterations of the loops of an execution in the order in which they began, at most a thousand."""
+        given = IterationsQuery.read_query(request)
+        columns = {"node": "key", "path": "loop_path", "status": "status"}
+        only = {column: given[name] for name, column in columns.items() if name in given}
+        queries.check_visible(request.user, execution_id)
+        rows = list(queries.list_iterations(request.user, execution_id, after=given.pop("after"), **only))
+        return Response(
+            {"next": _next(reverse("iterations", args=[execution_id]), rows, given), "results": IterationOutput(rows, many=True).data}
+        )
 
 
 class NodeRunView(APIView):
@@ -169,11 +194,14 @@ class ResumeView(_MoveView):
         return self._moved(request, execution_id)
 
 
-def _node_runs_page(execution_id: UUID, node_runs: Sequence[NodeRun]) -> dict[str, Any]:
+def _node_runs_page(execution_id: UUID, node_runs: Sequence[NodeRun], **only: str) -> dict[str, Any]:
     rows = list(node_runs)
-    url = reverse("node-runs", args=[execution_id])
-    is_full = len(rows) == queries.MAX_NODE_RUNS
-    return {"next": f"{url}?after={rows[-1].id}" if is_full else None, "results": NodeRunOutput(rows, many=True).data}
+    return {"next": _next(reverse("node-runs", args=[execution_id]), rows, only), "results": NodeRunOutput(rows, many=True).data}
+
+
+def _next(url: str, rows: Sequence[NodeRun | Iteration], only: Mapping[str, str]) -> str | None:
+    """Address of the page after these rows, None after the last."""
+    return f"{url}?{urlencode({**only, 'after': rows[-1].id})}" if len(rows) == queries.MAX_NODE_RUNS else None
 
 
 def _json(text: bytes) -> HttpResponse:
