@@ -150,7 +150,7 @@ def frontier(graph: Graph, snapshot: Mapping[str, Settled | None], *, loop: str 
         if (end := ends[key]) is not None:
             for port, target in node.out:
                 arrivals[target] = arrivals.get(target, Arrivals()).plus(is_live=port == end.port)
-    waiting = {key: arrived for key, arrived in arrivals.items() if key not in ends and key not in ready}
+    waiting = {key: arrived for key, arrived in arrivals.items() if key not in ends and key not in ready and key not in cancelled}
     return Frontier(tuple(ready), tuple(skipped), waiting)
 
 

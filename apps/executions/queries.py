@@ -128,10 +128,9 @@ def list_iterations(user: User, execution_id: UUID, *, after: int = 0, **only: s
 
 
 def list_children(user: User, execution_id: UUID) -> Sequence[Execution]:
-    """The executions that its node runs have started, oldest first, at most MAX_CHILDREN, each with `workflow_name` and `parent_node_run`."""
-    found = (
-        Execution.objects.visible_to(user).filter(parent_node_run__execution_id=execution_id).annotate(workflow_name=F("workflow__name"))
-    )
+    """What its node runs have started, oldest first, at most MAX_CHILDREN, each with `workflow_name` and `parent_node_run`."""
+    found = Execution.objects.visible_to(user).filter(parent_node_run__execution_id=execution_id)
+    found = found.annotate(workflow_name=F("workflow__name"))
     columns = ("id", "status", "workflow_id", "parent_node_run__key", "parent_node_run__path")
     return found.select_related("parent_node_run").only(*columns).order_by("id")[:MAX_CHILDREN]
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def started(client, definition, input=None) -> str:
-    made = client.post_json("/workflows", {"definition": definition, "publish": True}, 201)
+    made = client.post_json("/workflows", {"definition": {**definition, "name": str(uuid4())}, "publish": True}, 201)
     return client.post_json("/executions", {"workflow": made["id"], "input": input or {}}, 202)["id"]
 
 

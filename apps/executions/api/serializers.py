@@ -238,9 +238,7 @@ class ExecutionOutput(ExecutionSummaryOutput):
 class ExecutionWithNodeRunsOutput(ExecutionOutput):
     node_runs = NodeRunOutput(many=True, help_text="In the order in which they became ready, at most a thousand.")
     node_runs_next = serializers.CharField(allow_null=True, help_text="Where the rest of the node runs is.")
-    children = ChildOutput(
-        many=True, help_text="Executions that its nodes have started, at most a hundred; `?parent=` of the list has all."
-    )
+    children = ChildOutput(many=True, help_text="Executions that its nodes have started, at most 100; `?parent=` of the list has all.")
 
     class Meta(ExecutionOutput.Meta):
         fields = [*ExecutionOutput.Meta.fields, "node_runs", "node_runs_next", "children"]

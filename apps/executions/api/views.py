@@ -106,9 +106,8 @@ class IterationsView(APIView):
         only = {column: given[name] for name, column in columns.items() if name in given}
         queries.check_visible(request.user, execution_id)
         rows = list(queries.list_iterations(request.user, execution_id, after=given.pop("after"), **only))
-        return Response(
-            {"next": _next(reverse("iterations", args=[execution_id]), rows, given), "results": IterationOutput(rows, many=True).data}
-        )
+        url = reverse("iterations", args=[execution_id])
+        return Response({"next": _next(url, rows, given), "results": IterationOutput(rows, many=True).data})
 
 
 class NodeRunView(APIView):
