@@ -1,7 +1,8 @@
 """A stateful model of the engine's protocol on a real PostgreSQL.
 
-Executions have loops, nested, and joins that cancel the rest. Hypothesis plays a broker that loses, repeats and delays messages, workers that crash, freeze and report late, sweepers that crash half
-way, and an operator who pauses, resumes, cancels and decides. What must always hold is checked after every step.
+Executions have loops, nested, and joins that cancel the rest. Hypothesis plays a broker that loses, repeats and delays messages, workers
+that crash, freeze and report late, sweepers that crash half way, and an operator who pauses, resumes, cancels and decides. What must
+always hold is checked after every step.
 """
 
 import time
@@ -199,10 +200,8 @@ class ProtocolModel(RuleBasedStateMachine):
     @rule()
     def renew(self) -> None:
         for verdict in protocol.renew(held=[(self.execution, run) for run in self.claims]):
-            holder = fetch(
-                "select stop_requested_at is not null as is_to_stop from node_run where claim_token = %(token)s and status = 'running'",
-                verdict,
-            )
+            wanted = "select stop_requested_at is not null as is_to_stop from node_run where claim_token = %(token)s and status = 'running'"
+            holder = fetch(wanted, verdict)
             assert verdict["is_lost"] == (not holder)
             if holder and holder[0]["is_to_stop"]:
                 assert verdict["is_cancelled"]
@@ -341,9 +340,8 @@ class ProtocolModel(RuleBasedStateMachine):
         }
         whole = frontier(self.graph, snapshot, loop=loop)
         assert whole.is_final, f"nobody started {whole.ready} or skipped {whole.skipped} at '{path}'"
-        gates = fetch(
-            "select key, settled, live from gate where execution_id = %(e)s and path = %(path)s", {"e": self.execution, "path": path}
-        )
+        statement = "select key, settled, live from gate where execution_id = %(e)s and path = %(path)s"
+        gates = fetch(statement, {"e": self.execution, "path": path})
         names = {gate["key"]: f"$end:{gate['key']}" if gate["key"] == loop else gate["key"] for gate in gates}
         lost = {each for key in snapshot for part in [self.graph.nodes[key].loses] if part is not None for each in part.here}
         here = {key for key, node in self.graph.nodes.items() if node.parent == loop} - set(snapshot) - lost
