@@ -13,7 +13,7 @@ from apps.engine.graph import Graph
 from apps.executions import protocol
 from apps.executions.announcements import announce_change
 from apps.executions.connection import TRANSIENT
-from apps.executions.graphs import UnknownVersionError, graphs
+from apps.executions.graphs import UnknownVersionError, graph_of, graphs
 from apps.executions.protocol import Claim, Ready
 from workers import canvas, faults, host
 from workers.leases import process_leases
@@ -102,7 +102,7 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
     if claim is None:
         return None
     # The message's version is a hint; the row tells the true one.
-    return (graph if claim.version_id == version_id else graphs.get(claim.version_id)), claim
+    return graph_of(execution_id, claim.version_id, claim.trigger), claim
 
 
 def _note_drop(error: Exception) -> None:

@@ -29,7 +29,7 @@ from apps.executions.connection import TRANSIENT, fetch
 from apps.executions.handoff import queue_name, send
 from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SECONDS, MAX_LOSSES, ready_of
 from apps.executions.settling import settle_held
-from workers import host
+from workers import aftermath, host
 from workers.epoch import Epoch
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,7 @@ class Sweeper:
             self.check_epoch: 1.0,
             self.stop_cancelling: 2.0,
             self.end_overdue: 1.0,
+            self.follow_up: 0.5,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -189,6 +190,10 @@ class Sweeper:
             if row["result"].get("sequence") is not None:
                 announce_change(row["execution_id"], row["result"])
         return len(rows)
+
+    def follow_up(self) -> int:
+        """Start what follows from executions that have ended."""
+        return aftermath.follow_up()
 
     def check_invariants(self) -> int:
         rows = fetch("select * from broken_invariants_v1()", {})

@@ -18,10 +18,14 @@ MAX_NODES = 10_000
 MAX_EDGES = 100_000
 MAX_SECONDS = 366 * 24 * 3600
 KEY_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+UUID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
 Port = Annotated[str, Field(min_length=1, max_length=64)]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
+# `retrying`: it failed, and is tried again as another execution. `compensation_failed`: not everything could be undone.
+Event = Literal["success", "failed", "cancelled", "retrying", "compensation_failed"]
+EmailAddress = Annotated[str, Field(pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+$", max_length=254)]
 
 
 class Part(BaseModel):
@@ -111,6 +115,8 @@ class Node(Part):
     """Fleet that runs it, in place of the one of its node type."""
     disabled: bool = False
     """A disabled node is passed over."""
+    compensate: Key | None = None
+    """Key of the node that undoes this one when the execution fails or is cancelled."""
     notes: str = Field(default="", max_length=10_000)
     """Words for readers; without effect."""
     position: Position | None = None
@@ -134,6 +140,32 @@ class Edge(Part):
     """Key of the node that it leads to."""
 
 
+class ByEmail(Part):
+    """Write to people when an execution comes to one of these ends."""
+
+    on: Annotated[tuple[Event, ...], Field(max_length=5)]
+    """Which ends."""
+    email: Annotated[tuple[EmailAddress, ...], Field(max_length=20)]
+    """Addresses."""
+
+
+class ByWebhook(Part):
+    """Call a URL when an execution comes to one of these ends; signed with the key of the workspace."""
+
+    on: Annotated[tuple[Event, ...], Field(max_length=5)]
+    """Which ends."""
+    webhook: str = Field(pattern=r"^https?://[^\s]+$", max_length=2000)
+    """URL that takes a POST."""
+
+
+def _email_or_webhook(value: object) -> str:
+    is_webhook = "webhook" in value if isinstance(value, dict) else isinstance(value, ByWebhook)
+    return "<webhook>" if is_webhook else "<email>"
+
+
+Notification = Annotated[Annotated[ByEmail, Tag("<email>")] | Annotated[ByWebhook, Tag("<webhook>")], Discriminator(_email_or_webhook)]
+
+
 class Settings(Part):
     """What holds for the whole execution."""
 
@@ -143,6 +175,12 @@ class Settings(Part):
     """The `on_error` of every node that names none of its own."""
     priority: Literal["high", "normal"] | None = None
     """Queue of its nodes; without it: high for starts by people, normal for the rest."""
+    retry: Retry | None = None
+    """Further executions from the start after a failed one. `max_attempts` counts executions; `on` names codes of the execution's error."""
+    error_workflow: str | None = Field(default=None, pattern=UUID_PATTERN)
+    """Id of a workflow of the same workspace that is started with the failure as its input."""
+    notify: tuple[Notification, ...] = Field(default=(), max_length=20)
+    """Whom to tell about ends."""
 
 
 class Definition(Part):

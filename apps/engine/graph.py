@@ -1,15 +1,18 @@
 """A definition compiled for running: who follows whom, how a join counts, what each node reads."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from apps.engine.definition import AtLeast, DefaultOutput, Definition, Node, Retry
+from apps.engine.definition import AtLeast, DefaultOutput, Definition, Node, Retry, Settings
 from apps.engine.expressions import Names, Template, compile_template
 from apps.engine.outcomes import ERROR, OUT
 
 OUTPUT_KEY = "$output"
 OUTPUT_TYPE = "structforge.output"
+UNDO_FAILED_KEY = "$undo_failed"
+UNDO_FAILED_TYPE = "control.fail"
+UNDO_FAILED = {"code": "compensation_incomplete", "message": "Not everything could be undone: see the node runs that failed."}
 # An execution with more loose ends than this has no single output that anybody would want to read.
 IMPLIED_OUTPUT_SINKS = 50
 
@@ -81,7 +84,11 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A compiled definition. `nodes` is in topological order."""
+    """A compiled definition. `nodes` is in topological order.
+
+    undo      {node key: key of the node that undoes it}. Those nodes wait for an edge that this graph lacks: see `compensation.undo_graph`
+    settings  of the definition: what follows when the execution ends
+    """
 
     nodes: Mapping[str, GraphNode]
     entries: tuple[str, ...]
@@ -89,6 +96,21 @@ class Graph:
     initial_variables: Mapping[str, Any]
     timeout_seconds: float | None
     priority: str | None
+    undo: Mapping[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+    @property
+    def follows(self) -> frozenset[str]:
+        """Statuses after which something has to be done that `settings` or `undo` ask for."""
+        settings = self.settings
+        told = {event for notification in settings.notify for event in notification.on}
+        ends = {event if event in ("success", "cancelled") else "failed" for event in told}
+        if self.undo:
+            ends |= {"failed", "cancelled"}
+        if settings.retry is not None or settings.error_workflow is not None:
+            ends.add("failed")
+        # What compensates is cancelled at times, which says that not everything is undone.
+        return frozenset(ends | ({"cancelled"} if "compensation_failed" in told else set()))
 
     def reads_of_stretch(self, key: str, *, limit: int = 64) -> frozenset[str]:
         """Keys that a run of `key`, and of the pure nodes that may ride along after it, reads from outside."""
@@ -112,15 +134,19 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
     for edge in definition.edges:
         predecessors[edge.target].append(edge.source)
         out[edge.source].append((edge.port, edge.target))
-    nodes = {node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key]) for node in definition.nodes}
-    nodes |= _output_node(definition, names, nodes)
+    compiled = {node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key]) for node in definition.nodes}
+    undo = {node.key: node.compensate for node in definition.nodes if node.compensate is not None}
+    undoing = {key: replace(compiled.pop(key), expected=1, needed=2) for key in undo.values()}
+    nodes = compiled | _output_node(definition, names, compiled)
     return Graph(
-        nodes={key: nodes[key] for key in _topological(nodes)},
+        nodes={key: nodes[key] for key in _topological(nodes)} | (undoing | _undo_failed_node() if undoing else {}),
         entries=tuple(key for key, node in nodes.items() if node.expected == 0),
         input_schema=definition.input_schema,
         initial_variables=definition.initial_variables,
         timeout_seconds=definition.settings.timeout_seconds,
         priority=definition.settings.priority,
+        undo=undo,
+        settings=definition.settings,
     )
 
 
@@ -182,6 +208,27 @@ def _output_node(definition: Definition, names: Names, nodes: dict[str, GraphNod
     )
     # The end node starts whether an edge is live or dead, so one edge from each sink is enough.
     return {**{key: replace(nodes[key], out=((OUT, OUTPUT_KEY),)) for key in sinks}, OUTPUT_KEY: end}
+
+
+def _undo_failed_node() -> dict[str, GraphNode]:
+    """The node that fails an execution in which something could not be undone."""
+    node = GraphNode(
+        key=UNDO_FAILED_KEY,
+        type=UNDO_FAILED_TYPE,
+        template=compile_template(UNDO_FAILED, Names()),
+        traits=Traits(is_pure=True, is_brief=True, queue="default", on_worker_lost="rerun", reads_upstream=False),
+        expected=1,
+        needed=2,
+        always=False,
+        predecessors=(),
+        reads=frozenset(),
+        out=(),
+        on_error="fail",
+        retry=None,
+        timeout_seconds=None,
+        is_disabled=False,
+    )
+    return {UNDO_FAILED_KEY: node}
 
 
 def _topological(nodes: Mapping[str, GraphNode]) -> Iterable[str]:

@@ -28,6 +28,7 @@ class StartPlan(TypedDict):
     timeout_seconds: float | None
     priority: str | None
     input_schema: dict[str, Any]
+    follows: list[str]
 
 
 def traits_of(node: Node) -> Traits:
@@ -62,6 +63,7 @@ def start_plan(graph: Graph) -> StartPlan:
         timeout_seconds=graph.timeout_seconds,
         priority=graph.priority,
         input_schema=dict(graph.input_schema or {}),
+        follows=sorted(graph.follows),
     )
 
 

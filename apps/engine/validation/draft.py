@@ -43,6 +43,8 @@ class NodeTypeLike(Protocol):
 
     def effect_of(self, config: Mapping[str, Any], /) -> str: ...
 
+    def writes(self, config: Mapping[str, Any], /) -> Iterable[str]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Traits:
@@ -82,6 +84,11 @@ class Draft:
         for index, node in enumerate(self.nodes):
             places.setdefault(node.key, index)
         return places
+
+    @cached_property
+    def undone(self) -> dict[str, str]:
+        """{key of an undo node: key of the node that it undoes}, of those that are there."""
+        return {node.compensate: node.key for node in reversed(self.nodes) if node.compensate in self.places}
 
     @cached_property
     def incoming(self) -> dict[str, list[Edge]]:

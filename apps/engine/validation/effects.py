@@ -9,12 +9,29 @@ from apps.engine.validation.draft import Draft, Traits
 
 
 def check_effects(draft: Draft) -> Iterator[Problem]:
-    """Settings of nodes without effect."""
+    """Settings without effect."""
+    for setting, message in _of_execution(draft):
+        yield Problem(pointer_to("settings", *setting.split(".")), message, found=setting, expected="only settings that have an effect")
     for index, node in enumerate(draft.nodes):
         for setting, message in _idle_settings(draft, index, node):
             yield Problem(
                 pointer_to("nodes", index, *setting.split(".")), message, found=setting, expected="only settings that have an effect"
             )
+
+
+def _of_execution(draft: Draft) -> Iterator[tuple[str, str]]:
+    settings = draft.definition.settings
+    if settings.retry is not None:
+        yield from _retry(settings.retry)
+    possible = {"retrying": settings.retry is not None, "compensation_failed": bool(draft.undone)}
+    for index, notification in enumerate(settings.notify):
+        for name, values in notification:
+            if not values:
+                yield f"notify.{index}.{name}", f"'{name}' is empty: nobody would ever be told."
+        for place, event in enumerate(notification.on):
+            if not possible.get(event, True):
+                needed = "the settings have no 'retry'" if event == "retrying" else "no node has a 'compensate'"
+                yield f"notify.{index}.on.{place}", f"'{event}' never comes: {needed}."
 
 
 def _idle_settings(draft: Draft, index: int, node: Node) -> Iterator[tuple[str, str]]:

@@ -43,13 +43,17 @@ class References:
     def out_of_order(self, lineage: Lineage) -> Iterator[Problem]:
         """References to nodes that do not come before the one that reads them."""
         for pointer, key, reader, _ in self._reads():
-            if not lineage.is_upstream(key, reader.key):
+            if not self._comes_before(key, reader, lineage):
                 yield _not_upstream(pointer, key, reader)
+        for pointer, expression in self._output.expressions:
+            for key in sorted(expression.nodes & self._draft.undone.keys()):
+                message = f"The expression reads nodes.{key}, but that node undoes '{self._draft.undone[key]}', and has not run by then."
+                yield Problem(f"/output{pointer}", message, found=f"nodes.{key}", expected="the key of a node of the graph")
 
     def warnings(self, lineage: Lineage) -> Iterator[Problem]:
         """References to nodes that may not have run, unless the expression asks first; texts of `output` that look like expressions."""
         for pointer, key, reader, is_tested in self._reads():
-            if not is_tested and lineage.is_upstream(key, reader.key) and not lineage.has_surely_run(key, reader.key):
+            if not is_tested and self._comes_before(key, reader, lineage) and not self._has_surely_run(key, reader, lineage):
                 yield _may_not_have_run(pointer, key, f"when '{reader.key}' starts")
         for pointer, expression in self._output.expressions:
             for key in sorted(expression.nodes - expression.tested_nodes):
@@ -59,6 +63,15 @@ class References:
             if isinstance(value, str) and _LOOKS_LIKE_EXPRESSION.fullmatch(value):
                 message = f"'{value}' is plain text here; an expression is written ${{{value}}}."
                 yield Problem(pointer_to("output", name), message, found=value, suggestion=f"${{{value}}}")
+
+    def _comes_before(self, key: str, reader: Node, lineage: Lineage) -> bool:
+        """Whether `reader` may read the output of `key`. An undo node reads that of the node it undoes, and what this one may read."""
+        undone = self._draft.undone.get(reader.key)
+        return key == undone or lineage.is_upstream(key, undone or reader.key)
+
+    def _has_surely_run(self, key: str, reader: Node, lineage: Lineage) -> bool:
+        undone = self._draft.undone.get(reader.key)
+        return key == undone or lineage.has_surely_run(key, undone or reader.key)
 
     def _templates(self) -> Iterator[tuple[str, Template]]:
         for index, template in enumerate(self._configs):

@@ -104,6 +104,6 @@ def _unreachable(draft: Draft) -> Iterator[Problem]:
         seen.update(new)
         reached.extend(dict.fromkeys(new))
     for key, index in draft.places.items():
-        if key not in seen:
+        if key not in seen and key not in draft.undone:
             message = f"Node '{key}' is out of reach: no path leads to it from a trigger."
             yield Problem(pointer_to("nodes", index), message, found=key, expected="a path from a trigger to every node")

@@ -53,5 +53,8 @@ class Set(NodeType[SetConfig]):
             if not _NAME.fullmatch(name)
         ]
 
+    def writes(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(config.get("variables", {}))
+
     def run(self, config: SetConfig, context: RunContext) -> Outcome:
         return Succeeded(config.values, variables=config.variables)

@@ -1,0 +1,62 @@
+"""What is done once an execution has ended: follow-ups are planned and started, and who wants to know is told."""
+
+import logging
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from apps.engine.definition import Event
+from apps.executions.connection import fetch
+from apps.executions.follow_ups.planning import plan_follow_ups
+from apps.executions.follow_ups.starting import due, start_follow_up
+from apps.executions.models import Ending, Execution
+
+log = logging.getLogger(__name__)
+
+BATCH = 100
+# One statement tells whether there is anything at all: mostly there is not.
+_ANYTHING = """
+select exists (select from execution_ending) as is_ended,
+       exists (select from execution_follow_up where execution_id is null and error is null and due_at <= clock_timestamp()) as is_due
+"""
+
+
+def follow_up() -> int:
+    """Plan what follows from what has ended, and start what is due. Returns how much that was."""
+    [found] = fetch(_ANYTHING, {})
+    if not any(found.values()):
+        return 0
+    try:
+        return sum(map(_plan, _ended())) + sum(map(_start, list(due().order_by("due_at").values_list("pk", flat=True)[:BATCH])))
+    finally:
+        connection.close()
+
+
+def _ended() -> Iterable[UUID]:
+    return list(Ending.objects.order_by("at").values_list("pk", flat=True)[:BATCH])
+
+
+@transaction.atomic
+def _plan(execution_id: UUID) -> bool:
+    """Plan what follows from one end; False when somebody else does."""
+    ending = Ending.objects.select_for_update(of=("self",), skip_locked=True).filter(pk=execution_id).first()
+    if ending is None:
+        return False
+    execution = Execution.objects.defer("input", "output", "variables").get(pk=execution_id)
+    _tell(execution, plan_follow_ups(execution))
+    ending.delete()
+    return True
+
+
+@transaction.atomic
+def _start(follow_up_id: UUID) -> bool:
+    started = start_follow_up(follow_up_id)
+    if started is None:
+        return False
+    _tell(*started)
+    return True
+
+
+def _tell(execution: Execution, events: list[Event]) -> None:
+    log.debug("Execution %s: %s", execution.pk, ", ".join(events))
