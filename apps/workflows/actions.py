@@ -17,6 +17,7 @@ from apps.engine.problems import InvalidDefinitionError, Problem
 from apps.engine.validation import validate
 from apps.nodes.registry import all_types
 from apps.workflows.compiled import compile_version, start_plan
+from apps.workflows.error_workflows import check_error_workflow
 from apps.workflows.merging import EditConflictError, merge_into
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.parts import record_parts
@@ -80,6 +81,7 @@ def create_workflow(
     Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
     """
     checked = _check(definition)
+    warnings = check_error_workflow(checked.definition, workspace_id=workspace.pk, workflow_id=None, saved_by=created_by)
     with transaction.atomic():
         workflow = Workflow(
             workspace=workspace,
@@ -93,7 +95,7 @@ def create_workflow(
             _publish(workflow, version)
         if created_by is not None:
             let_own(workflow=workflow, user=created_by, granted_by=created_by)
-    return Saved(version, created=True, warnings=checked.warnings)
+    return Saved(version, created=True, warnings=(*checked.warnings, *warnings))
 
 
 def save_version(
@@ -118,6 +120,9 @@ def save_version(
         base_number = newest.number if base_number is None else base_number
         if is_merged := base_number != newest.number:
             checked = _merge(newest, checked, base_number)
+        warnings = check_error_workflow(
+            checked.definition, workspace_id=workflow.workspace_id, workflow_id=workflow.pk, saved_by=created_by
+        )
         version, created = newest, newest.content_hash != checked.content_hash
         if created:
             version = _insert_version(workflow, checked, number=newest.number + 1, changelog=changelog, created_by=created_by)
@@ -125,7 +130,7 @@ def save_version(
             _publish(workflow, version)
         prune_versions(workflow)
     version.workflow = workflow
-    return Saved(version, created, checked.warnings, is_merged)
+    return Saved(version, created, (*checked.warnings, *warnings), is_merged)
 
 
 def roll_back(*, version: WorkflowVersion, changelog: str = "", created_by: User | None = None, publish: bool = False) -> Saved:

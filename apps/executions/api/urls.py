@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.executions.api import shared, starting, views
+from apps.executions.api import relations, shared, starting, views
 
 EXECUTION = "executions/<uuid:execution_id>"
 SHARED = "shared/<str:token>"
@@ -15,6 +15,7 @@ urlpatterns = [
     path(f"{EXECUTION}/cancel", views.CancelView.as_view(), name="cancel-execution"),
     path(f"{EXECUTION}/pause", views.PauseView.as_view(), name="pause-execution"),
     path(f"{EXECUTION}/resume", views.ResumeView.as_view(), name="resume-execution"),
+    path(f"{EXECUTION}/follow-ups/<str:kind>/drop", relations.DropView.as_view(), name="drop-follow-up"),
     path(f"{EXECUTION}/nodes", views.NodeRunsView.as_view(), name="node-runs"),
     path(NODE_RUN, views.NodeRunView.as_view(), name="node-run"),
     path(f"{NODE_RUN}/output", views.NodeRunOutputView.as_view(), name="node-run-output"),

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer
 from apps.executions import actions, queries
+from apps.executions.api.relations import RelationsOutput, relations_body
 from apps.executions.api.serializers import (
     EventOutput,
     EventsOutput,
@@ -42,6 +43,14 @@ REFUSED = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
 JSON_VALUE = OpenApiTypes.ANY
 
 
+class ExecutionDetailOutput(RelationsOutput, ExecutionWithNodeRunsOutput):
+    """One execution with its node runs, and what it has to do with others."""
+
+    class Meta(ExecutionWithNodeRunsOutput.Meta):
+        fields = [*ExecutionWithNodeRunsOutput.Meta.fields, "follows", "follow_ups", "compensation"]
+        read_only_fields = fields
+
+
 class ExecutionsView(ExecutionStartView):
     pagination_class = NewestFirst
 
@@ -60,12 +69,13 @@ class ExecutionsView(ExecutionStartView):
 
 
 class ExecutionView(APIView):
-    @extend_schema(operation_id="get_execution", tags=["executions"], responses={200: ExecutionWithNodeRunsOutput, **NOT_FOUND})
+    @extend_schema(operation_id="get_execution", tags=["executions"], responses={200: ExecutionDetailOutput, **NOT_FOUND})
     def get(self, request: Request, execution_id: UUID) -> Response:
         """One execution with its node runs."""
         execution = queries.get_execution(request.user, execution_id)
         page = _node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id))
-        return Response({**ExecutionOutput(execution).data, "node_runs": page["results"], "node_runs_next": page["next"]})
+        body = {**ExecutionOutput(execution).data, **relations_body(request.user, execution)}
+        return Response({**body, "node_runs": page["results"], "node_runs_next": page["next"]})
 
 
 class ExecutionOutputView(APIView):
