@@ -13,6 +13,7 @@ api = [
     path("", include("apps.workflows.api.urls")),
     path("", include("apps.templates.api.urls")),
     path("", include("apps.executions.api.urls")),
+    path("", include("apps.notifications.api.urls")),
 ]
 
 urlpatterns = [

@@ -1,6 +1,5 @@
 """What is done once an execution has ended: follow-ups are planned and started, and who wants to know is told."""
 
-import logging
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -10,27 +9,40 @@ from apps.engine.definition import Event
 from apps.executions.connection import fetch
 from apps.executions.follow_ups.planning import plan_follow_ups
 from apps.executions.follow_ups.starting import due, start_follow_up
+from apps.executions.graphs import graphs
 from apps.executions.models import Ending, Execution
-
-log = logging.getLogger(__name__)
+from apps.notifications import handoff
+from apps.notifications.delivering import announce_due
+from apps.notifications.noting import note
 
 BATCH = 100
 # One statement tells whether there is anything at all: mostly there is not.
 _ANYTHING = """
 select exists (select from execution_ending) as is_ended,
-       exists (select from execution_follow_up where execution_id is null and error is null and due_at <= clock_timestamp()) as is_due
+       exists (select from execution_follow_up where execution_id is null and error is null and due_at <= clock_timestamp()) as is_due,
+       exists (select from notification_delivery where state = 'pending' and next_try_at <= clock_timestamp()) as is_untold
 """
 
 
 def follow_up() -> int:
-    """Plan what follows from what has ended, and start what is due. Returns how much that was."""
+    """Plan what follows from what has ended, start what is due, and have told what is to be told. Returns how much that was."""
     [found] = fetch(_ANYTHING, {})
     if not any(found.values()):
         return 0
     try:
-        return sum(map(_plan, _ended())) + sum(map(_start, list(due().order_by("due_at").values_list("pk", flat=True)[:BATCH])))
+        return sum(map(_plan, _ended())) + sum(map(_start, _due())) + _announce()
     finally:
         connection.close()
+
+
+def _announce() -> int:
+    delivery_ids = announce_due(BATCH)
+    handoff.send(delivery_ids)
+    return len(delivery_ids)
+
+
+def _due() -> Iterable[UUID]:
+    return list(due().order_by("due_at").values_list("pk", flat=True)[:BATCH])
 
 
 def _ended() -> Iterable[UUID]:
@@ -59,4 +71,4 @@ def _start(follow_up_id: UUID) -> bool:
 
 
 def _tell(execution: Execution, events: list[Event]) -> None:
-    log.debug("Execution %s: %s", execution.pk, ", ".join(events))
+    note(execution, events, graphs.get(execution.version_id).settings)

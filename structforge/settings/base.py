@@ -51,6 +51,7 @@ INSTALLED_APPS = [
     "apps.workflows",
     "apps.templates",
     "apps.executions",
+    "apps.notifications",
     "apps.fleet",
 ]
 
@@ -254,7 +255,8 @@ def frontend_urls(public_url: str) -> dict[str, str]:
     return {name: f"{public_url.rstrip('/')}{path}" for name, path in pages.items()}
 
 
-HEADLESS_FRONTEND_URLS = frontend_urls(env.str("PUBLIC_URL", default=""))
+PUBLIC_URL = env.str("PUBLIC_URL", default="")
+HEADLESS_FRONTEND_URLS = frontend_urls(PUBLIC_URL)
 SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN
@@ -268,6 +270,8 @@ EMAIL_HOST, EMAIL_PORT = _MAIL["EMAIL_HOST"] or "localhost", _MAIL["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["EMAIL_HOST_USER"] or "", _MAIL["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_TLS", False), _MAIL.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
+# Seconds after each failed attempt to tell of an execution by mail or webhook, up to a day and a half in all.
+NOTIFICATION_DELAYS = env.list("NOTIFICATION_DELAYS", cast=float, default=[5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 64_800.0])
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="") or "StructForge <structforge@localhost>"
 
 # API. Whatever a view does not say is refused.

@@ -10,6 +10,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.accounts.models import Membership, User, Workspace
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
+from apps.executions.models import Execution, FollowUp
+from apps.notifications.models import Delivery
 from apps.workflows.drafts import keep_draft
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
@@ -227,6 +229,11 @@ ROUTES = [
     Route("post", "executions/<uuid:execution_id>/cancel", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/pause", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/resume", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("post", "executions/<uuid:execution_id>/follow-ups/<str:kind>/drop", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("get", "notifications", others=200),
+    Route("post", "notifications/<uuid:delivery_id>/redeliver", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("get", "workspaces/<uuid:workspace_id>/signing-key", apart=True),
+    Route("post", "workspaces/<uuid:workspace_id>/signing-key", ok=201, apart=True),
 ]
 
 
@@ -296,6 +303,8 @@ def things(ada: ApiClient) -> dict[str, str]:
         "<uuid:link_id>": (link := ada.post_json(f"/workflows/{made['id']}/links", {"level": "editor"}, 201))["id"],
         "<str:token>": link["token"],
         "<second_workspace_id>": str(second.pk),
+        "<str:kind>": "retry",
+        "<uuid:delivery_id>": make_follow_up_and_delivery(started["id"]),
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:execution_id>": started["id"],
@@ -305,6 +314,17 @@ def things(ada: ApiClient) -> dict[str, str]:
         "<version_id>": made["version"]["id"],
         **{f"<uuid:{name}>": value for name, value in organisation.items()},
     }
+
+
+def make_follow_up_and_delivery(execution_id: str) -> str:
+    """A retry that was given up, and a message that is still to be sent; returns the id of that."""
+    execution = Execution.objects.get(pk=execution_id)
+    common = {"workspace_id": execution.workspace_id}
+    FollowUp.objects.create(**common, origin=execution, kind="retry", due_at=execution.created_at, error={"code": "dropped"})
+    delivery = Delivery.objects.create(
+        **common, execution=execution, event="failed", channel="email", target="a@example.com", payload={"name": SECRET_NAME}
+    )
+    return str(delivery.pk)
 
 
 def call(client: ApiClient, route: Route, things: dict[str, str]) -> int:

@@ -18,6 +18,7 @@ from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
 from apps.engine.statuses import SETTLED_NODE_RUN
 from apps.executions import actions, queries
 from apps.executions.admin.pages import MAY_STEER, duration, node_run_duration, page_context, status_badge
+from apps.executions.follow_ups.queries import relations_of
 from apps.executions.looks import LOOKS
 from apps.executions.models import Execution, NodeRun
 from apps.workflows.picture import Picture, picture_of
@@ -94,6 +95,7 @@ def _content(user: User, execution: Execution) -> dict[str, Any]:
         "picture": _picture(execution, node_runs, urls),
         "node_runs": [_row(run, urls[run.key]) for run in node_runs[:SHOWN_NODE_RUNS]],
         "more_node_runs": len(node_runs) > SHOWN_NODE_RUNS,
+        "relations": _relations(user, execution),
         "documents": _documents(execution),
     }
 
@@ -109,6 +111,14 @@ def _picture(execution: Execution, node_runs: Sequence[NodeRun], urls: Mapping[s
 
 def _row(run: NodeRun, url: str) -> dict[str, Any]:
     return {"run": run, "url": url, "badge": status_badge(run.status), "duration": node_run_duration(run)}
+
+
+def _relations(user: User, execution: Execution) -> list[tuple[str, UUID, SafeString]]:
+    """(what it is, id of the other execution, its status) of what it follows and of what follows from it."""
+    found = relations_of(user, execution)
+    before = [(f"{found.follows.kind} of", found.follows.origin_id, status_badge(found.follows.origin.status))] if found.follows else []
+    after = [(row.kind, row.execution.pk, status_badge(row.execution.status)) for row in found.follow_ups if row.execution is not None]
+    return before + after
 
 
 def _documents(execution: Execution) -> list[tuple[str, SafeString]]:

@@ -1,6 +1,5 @@
 """Starting what is due of that which follows from the end of executions."""
 
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -10,8 +9,9 @@ from django.db.models.functions import Now
 from apps.engine.definition import Event
 from apps.engine.errors import ConflictError, StructForgeError
 from apps.executions.actions import start_execution
+from apps.executions.follow_ups.accounts import account_of
 from apps.executions.follow_ups.compensation import start_compensation
-from apps.executions.follow_ups.planning import attempt_of, plan_for_final_failure
+from apps.executions.follow_ups.planning import plan_for_final_failure
 from apps.executions.graphs import graphs
 from apps.executions.models import ENDED_EXECUTION, Execution, FollowUp, FollowUpQuerySet
 from apps.workflows.models import Workflow
@@ -82,26 +82,7 @@ def _start_error_workflow(follow_up: FollowUp) -> UUID:
     workflow = Workflow.objects.filter(pk=workflow_id, workspace_id=origin.workspace_id).first()
     if workflow is None:
         raise ErrorWorkflowGoneError(f"The workspace has no workflow {workflow_id}, which was to deal with the failure.")
-    return start_execution(workflow=workflow, input=failure_of(origin), trigger=Kind.ERROR).execution_id
-
-
-def failure_of(execution: Execution) -> dict[str, Any]:
-    """The input of an error workflow; shapes in docs/errors.md."""
-    error = execution.error or {}
-    return {
-        "execution": {
-            "id": str(execution.pk),
-            "status": execution.status,
-            "trigger": execution.trigger,
-            "business_key": execution.business_key,
-            "attempt": attempt_of(execution),
-            "created_at": execution.created_at.isoformat(),
-            "finished_at": execution.finished_at.isoformat() if execution.finished_at else None,
-        },
-        "workflow": {"id": str(execution.workflow_id), "name": execution.workflow.name, "version": execution.version.number},
-        "error": {name: error.get(name) for name in ("code", "message", "details")},
-        "node": error.get("node"),
-    }
+    return start_execution(workflow=workflow, input=account_of(origin), trigger=Kind.ERROR).execution_id
 
 
 _START = {Kind.COMPENSATION: start_compensation, Kind.RETRY: _start_retry, Kind.ERROR: _start_error_workflow}
