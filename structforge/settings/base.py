@@ -317,6 +317,7 @@ SPECTACULAR_SETTINGS = {
         "NewLinkLevel": ["viewer", "executor", "editor"],
         "SharedLevel": ["viewer", "executor"],
         "ExportKind": ["workflow", "bundle"],
+        "FollowUpKind": ["compensation", "retry", "error"],
         "Permission": [permission.value for permission in Permission],
         "TemplateStatus": "apps.templates.models.Status",
         "TemplateVisibility": "apps.templates.models.Visibility",

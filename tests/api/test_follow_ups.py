@@ -53,7 +53,7 @@ def test_an_execution_shows_what_follows_from_it_and_what_it_follows(ada):
 
 
 def test_a_planned_retry_is_dropped_by_who_may_steer(ada, bob):
-    execution_id = started(ada, failing(retry={"delay_seconds": 3600}))
+    execution_id = started(ada, failing(retry={"delay_seconds": 300}))
     aftermath.follow_up()
     address = f"/executions/{execution_id}/follow-ups/retry/drop"
     bob.post_json(address, status=404)
@@ -136,7 +136,7 @@ def test_the_signing_key_is_shown_once_to_who_manages_the_workspace(ada, bob):
 
 
 def test_pages_of_the_admin_show_them_and_their_buttons_act(operator, ada, client):
-    execution_id = started(ada, failing(retry={"delay_seconds": 3600}, notify=[{"on": ["retrying"], "email": ["a@example.com"]}]))
+    execution_id = started(ada, failing(retry={"delay_seconds": 300}, notify=[{"on": ["retrying"], "email": ["a@example.com"]}]))
     aftermath.follow_up()
     client.force_login(operator.user)
     follow_up, delivery = FollowUp.objects.get(kind="retry"), Delivery.objects.get()

@@ -389,7 +389,7 @@ class Actor:
 
     def expected(self, route: Route) -> int:
         """What may not be seen is not found; what may be seen and not done is forbidden."""
-        seen_by = {P.EXECUTION_VIEW} if route.path.startswith("executions/<") else {P.WORKFLOW_VIEW, P.WORKFLOW_RUN}
+        seen_by = {P.EXECUTION_VIEW} if route.path.startswith(("executions/<", "notifications/<")) else {P.WORKFLOW_VIEW, P.WORKFLOW_RUN}
         if not self.allowed & seen_by:
             return 404
         return route.ok if route.needs is None or route.needs in self.allowed else route.refused
@@ -434,6 +434,8 @@ EXAMPLES = {
     **{f"<uuid:{name}>": "0" * 32 for name in ("user_id", "role_id", "team_id", "invitation_id")},
     "<int:number>": "1",
     "<str:key>": "start",
+    "<str:kind>": "retry",
+    "<uuid:delivery_id>": "0" * 32,
     "<str:name>": "trigger.manual",
 }
 

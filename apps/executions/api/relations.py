@@ -16,10 +16,11 @@ from apps.executions.follow_ups.actions import drop_follow_up
 from apps.executions.follow_ups.queries import get_follow_up, relations_of, status_of
 from apps.executions.models import Execution, FollowUp
 
-KINDS = FollowUp.Kind.choices
+KINDS = FollowUp.Kind.values
 
 
 class FollowUpOutput(serializers.ModelSerializer[FollowUp]):
+    kind = serializers.ChoiceField(choices=KINDS)
     execution = serializers.UUIDField(source="execution_id", allow_null=True, help_text="What was started; null before.")
     status = serializers.SerializerMethodField(help_text="Of that execution; `planned` before, `refused` where it was not started.")
     error = JsonObject(allow_null=True, help_text="Why it was not started.")
