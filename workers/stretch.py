@@ -45,6 +45,9 @@ class Values:
         self._upstream: dict[str, Upstream | None] = dict(claim.upstream)
         self._loaded: dict[str, Any] = {}
         self.variables = dict(claim.variables)
+        self._workflow_variables: dict[str, Any] | None = None
+        # What this stretch has written, and is not yet in the database.
+        self.kept: dict[str, Any] = {}
         self._execution = {
             "id": str(claim.execution_id),
             "workflow_id": str(claim.workflow_id),
@@ -74,10 +77,16 @@ class Values:
         return Scope(
             input=self._claim.input,
             variables=self.variables,
+            workflow_vars=self._workflow_vars() if node.reads_workflow_vars else {},
             nodes={key: self.output(key) for key in node.template.nodes},
             execution=self._execution,
             env=settings.WORKFLOW_ENV,
         )
+
+    def _workflow_vars(self) -> dict[str, Any]:
+        if self._workflow_variables is None:
+            self._workflow_variables = protocol.read_workflow_variables(workflow_id=self._claim.workflow_id)
+        return self._workflow_variables | self.kept
 
     def fetch(self, keys: frozenset[str]) -> None:
         """Read the outputs that the claim did not bring along."""
@@ -162,6 +171,7 @@ class Stretch:
         elif end.output is not None:
             self._values.add(node.key, orjson.loads(end.output))
         self._values.variables.update(end.variables)
+        self._values.kept.update(end.workflow_variables)
         return self.settlement.settle(node.key, end, started=started, shown_input=shown)
 
     def _end_of(self, node: GraphNode, outcome: Outcome, *, attempt: int) -> End:

@@ -50,6 +50,7 @@ class GraphNode:
     needed     live in-edges that start it before all have settled; over `expected` where all must settle
     always     it starts even if every in-edge is dead
     reads      keys whose outputs a run needs
+    reads_workflow_vars   it reads variables of the workflow
     out        (port, target key) of every out-edge
     """
 
@@ -67,6 +68,7 @@ class GraphNode:
     retry: Retry | None
     timeout_seconds: float | None
     is_disabled: bool
+    reads_workflow_vars: bool = False
 
     @property
     def is_join(self) -> bool:
@@ -169,6 +171,7 @@ def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[s
         retry=node.retry,
         timeout_seconds=node.timeout_seconds,
         is_disabled=node.disabled,
+        reads_workflow_vars=template.uses("workflow_vars"),
     )
 
 
@@ -205,6 +208,7 @@ def _output_node(definition: Definition, names: Names, nodes: dict[str, GraphNod
         retry=None,
         timeout_seconds=None,
         is_disabled=False,
+        reads_workflow_vars=template.uses("workflow_vars"),
     )
     # The end node starts whether an edge is live or dead, so one edge from each sink is enough.
     return {**{key: replace(nodes[key], out=((OUT, OUTPUT_KEY),)) for key in sinks}, OUTPUT_KEY: end}

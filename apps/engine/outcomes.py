@@ -35,11 +35,13 @@ class Succeeded:
     output      a JSON value
     port        the port whose edges go live
     variables   execution variables to write, by name
+    workflow_variables   variables to leave behind for later executions of the workflow, by name
     """
 
     output: Any = None
     port: str = OUT
     variables: Mapping[str, Any] = field(default_factory=dict)
+    workflow_variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Func, Q
 from django.db.models.functions import Now
 
 from apps.accounts.models import User, Workspace
@@ -303,6 +303,39 @@ class FollowUp(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.origin_id}"
+
+
+class WorkflowVariableQuerySet(models.QuerySet["WorkflowVariable"]):
+    def visible_to(self, user: User) -> "WorkflowVariableQuerySet":
+        """Those of workflows whose executions `user` may see."""
+        if user.access.is_operator:
+            return self
+        mine = Q(workspace_id__in=user.access.workspaces_with(Permission.EXECUTION_VIEW))
+        of_viewed = shared_with(user).where(workflow="workflow_id", folder="workflow__folder_id", permission=Permission.EXECUTION_VIEW)
+        return self.filter(mine | of_viewed) if shared_with(user) else self.filter(mine)
+
+
+class WorkflowVariable(models.Model):
+    """A value that executions of a workflow leave behind for later ones. Where several write it, the last to settle wins."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, db_default=Func(function="gen_random_uuid"), editable=False)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    workflow = models.ForeignKey(Workflow, on_delete=models.CASCADE, related_name="variables", db_index=False)
+    name = models.CharField(max_length=64)
+    value = models.JSONField(null=True)
+    execution = models.ForeignKey(
+        Execution, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="That wrote it; null: a person did."
+    )
+    updated_at = models.DateTimeField(db_default=Now())
+
+    objects = WorkflowVariableQuerySet.as_manager()
+
+    class Meta:
+        db_table = "workflow_variable"
+        constraints = [models.UniqueConstraint(fields=["workflow", "name"], name="workflow_variable_once")]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class EngineState(models.Model):

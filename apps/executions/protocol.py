@@ -205,6 +205,12 @@ def read_outputs(*, execution_id: UUID, keys: Sequence[str]) -> dict[str, Upstre
     return {row["key"]: Upstream(row["status"], row["port"], row["output"], row["output_ref"]) for row in rows}
 
 
+def read_workflow_variables(*, workflow_id: UUID) -> dict[str, Any]:
+    """Variables of a workflow, by name."""
+    rows = fetch_repeating("select name, value from workflow_variable where workflow_id = %(workflow)s", {"workflow": workflow_id})
+    return {row["name"]: row["value"] for row in rows}
+
+
 def begin_effect(*, execution_id: UUID, run: ClaimedRun) -> bool:
     """Record that the effect is about to happen; False when the claim is lost, and then it must not happen."""
     return bool(fetch_repeating(_BEGIN_EFFECT, {"execution": execution_id, "key": run.key, "path": run.path, "token": run.token}))
@@ -213,7 +219,9 @@ def begin_effect(*, execution_id: UUID, run: ClaimedRun) -> bool:
 def settle(*, execution_id: UUID, settlements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v1.sql`."""
     document = orjson.dumps(settlements).decode()
-    statement = f"select settle_v1(%(execution)s, {_DUE}, %(document)s::jsonb) as result"
+    # Whoever leaves nothing behind for later executions pays nothing for it.
+    function = "settle_keeping_v1" if any("workflow_variables" in one for one in settlements) else "settle_v1"
+    statement = f"select {function}(%(execution)s, {_DUE}, %(document)s::jsonb) as result"
     result: dict[str, Any] = call_repeating(statement, execution=execution_id, document=document)
     return result
 

@@ -27,6 +27,7 @@ class End:
     """How one perform of a node ended, in the words of `settle_v1`.
 
     output      JSON text, None where there is none or `output_ref` holds it
+    workflow_variables   variables of the workflow to write
     is_fatal    the execution fails with it
     delay_seconds, wake_at, waits_for, state   of a node run that goes on later
     """
@@ -37,6 +38,7 @@ class End:
     output_ref: str | None = None
     error: Mapping[str, Any] | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
+    workflow_variables: Mapping[str, Any] = field(default_factory=dict)
     is_fatal: bool = False
     delay_seconds: float | None = None
     wake_at: datetime | None = None
@@ -55,7 +57,8 @@ def end_of(node: GraphNode, outcome: Outcome, *, workspace_id: UUID, attempt: in
     if isinstance(outcome, Succeeded):
         output, ref, fault = _stored(outcome.output, workspace_id)
         if fault is None:
-            return End(NodeRunStatus.SUCCESS, outcome.port, output, ref, variables=outcome.variables)
+            kept = outcome.workflow_variables
+            return End(NodeRunStatus.SUCCESS, outcome.port, output, ref, variables=outcome.variables, workflow_variables=kept)
         outcome = fault
     if isinstance(outcome, Deferred):
         return End(
@@ -103,6 +106,7 @@ class Settlement:
         self._key, self._path, self._token = key, path, token
         self._rows: list[dict[str, Any]] = []
         self._variables: dict[str, Any] = {}
+        self._workflow_variables: dict[str, Any] = {}
         self._failure: Mapping[str, Any] | None = None
         self._output: dict[str, Any] = {}
         self.is_fatal = False
@@ -123,6 +127,7 @@ class Settlement:
         node = self._graph.nodes[key]
         self._rows.append(_row(node, end, started=started, shown_input=shown_input))
         self._variables.update(end.variables)
+        self._workflow_variables.update(end.workflow_variables)
         if end.is_fatal:
             self._failure = {**(end.error or {}), "node": key}
             self.is_fatal = True
@@ -160,6 +165,8 @@ class Settlement:
             "variables": self._variables or None,
             "failure": self._failure,
         }
+        if self._workflow_variables:
+            document["workflow_variables"] = self._workflow_variables
         return document | self._output
 
 

@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         name = self.path.strip("/")
         if name != "refused":
-            self.server.do(name, self.headers["Idempotency-Key"])
+            self.server.do(name, self.headers["Idempotency-Key"] or self.headers["webhook-id"])
         self._answer(409 if name == "refused" else 200)
 
     def _answer(self, status: int) -> None:

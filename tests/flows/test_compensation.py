@@ -1,4 +1,4 @@
-"""Undoing with real workers and a real service that counts, one worker killed in the middle."""
+"""What follows from a failure with real workers and a real service that counts, one worker killed in the middle."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ import httpx2
 import psycopg
 import pytest
 
+from tests.apps.smtp_sink import Sink, running_sink
 from tests.flows.counting_service import CountingService, counting_service
 from tests.flows.installation import Installation
 from tests.processes import wait_for
@@ -26,8 +27,15 @@ def service() -> Iterator[CountingService]:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory, service: CountingService) -> Iterator[Installation]:
-    installation = Installation(tmp_path_factory.mktemp("undoing"), EGRESS_ALLOWED=service.place)
+def mails() -> Iterator[Sink]:
+    with running_sink() as sink:
+        yield sink
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory, service: CountingService, mails: Sink) -> Iterator[Installation]:
+    mail_url = f"smtp://127.0.0.1:{mails.port}"
+    installation = Installation(tmp_path_factory.mktemp("undoing"), EGRESS_ALLOWED=service.place, EMAIL_URL=mail_url)
     try:
         yield installation
     finally:
@@ -124,3 +132,35 @@ def test_what_a_cancelled_execution_did_is_undone_once_each(installation, servic
 
     assert service.effects == ["do1", "do2", "do3", "undo3", "undo2", "undo1"]
     assert execution["compensation"]["undone"] == ["do3", "do2", "do1"]
+
+
+def test_a_failure_is_tried_again_dealt_with_and_told_by_mail_and_webhook(installation, service, client, mails):
+    service.effects.clear()
+    look = {"name": "looks", "nodes": [{"key": "start", "type": "trigger.manual"}], "output": {"node": "${input.node}"}}
+    handler = client.post("/workflows", json={"definition": look, "publish": True}).json()["id"]
+    settings = {
+        "retry": {"max_attempts": 2, "delay_seconds": 0},
+        "error_workflow": handler,
+        "notify": [
+            {"on": ["failed"], "email": ["ops@example.com"]},
+            {"on": ["retrying", "failed"], "webhook": f"http://{service.place}/told"},
+        ],
+    }
+    nodes = [{"key": "start", "type": "trigger.manual"}, {**call(service, "refused")}]
+    definition = {"name": "fails", "nodes": nodes, "edges": [{"source": "start", "target": "refused"}], "settings": settings}
+    first = start(client, definition)
+
+    def ended(**filters: str) -> list[dict[str, Any]]:
+        listed: list[dict[str, Any]] = client.get("/executions", params=filters).json()["results"]
+        return [each for each in listed if each["finished_at"]]
+
+    wait_for(lambda: bool(ended(workflow=handler)), within_seconds=WITHIN_SECONDS)
+    wait_for(lambda: len(mails.taken) == 1 and service.effects == ["told", "told"], within_seconds=WITHIN_SECONDS)
+
+    [again] = ended(trigger="retry")
+    [handled] = ended(trigger="error")
+    assert client.get(f"/executions/{again['id']}").json()["follows"] == {"kind": "retry", "execution": first, "attempt": 2}
+    assert client.get(f"/executions/{handled['id']}").json()["output"] == {"node": "refused"}
+    assert mails.taken[0].message["Subject"] == "fails has failed"
+    states = [each["state"] for each in client.get("/notifications").json()["results"]]
+    assert states == ["delivered"] * 3

@@ -6,12 +6,12 @@ from typing import Any
 
 from apps.engine.definition import Definition
 
-ROOTS = ("input", "vars", "nodes", "execution", "env")
+ROOTS = ("input", "vars", "workflow_vars", "nodes", "execution", "env")
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The bare names of one definition, beside the roots `input`, `vars`, `nodes`, `execution`, `env`.
+    """The bare names of one definition, beside the roots `input`, `vars`, `workflow_vars`, `nodes`, `execution`, `env`.
 
     A root goes before a variable of its name, and a variable before an input; the hidden one is still there as vars.<name> or input.<name>.
     """
@@ -43,6 +43,7 @@ class Scope:
 
     input       input of the execution
     variables   {name: value}
+    workflow_vars   {name: value} that earlier executions of the workflow left behind
     nodes       {node key: output} of the nodes that have settled; {} for one that was skipped
     execution   what the execution says of itself: {"id": str, …}
     env         {name: value} of the installation
@@ -50,6 +51,7 @@ class Scope:
 
     input: Any = None
     variables: Mapping[str, Any] = field(default_factory=dict)
+    workflow_vars: Mapping[str, Any] = field(default_factory=dict)
     nodes: Mapping[str, Any] = field(default_factory=dict)
     execution: Mapping[str, Any] = field(default_factory=dict)
     env: Mapping[str, Any] = field(default_factory=dict)
