@@ -1,9 +1,10 @@
 """What is done once an execution has ended: follow-ups are planned and started, and who wants to know is told."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from apps.engine.definition import Event
 from apps.executions.connection import fetch
@@ -14,6 +15,8 @@ from apps.executions.models import Ending, Execution
 from apps.notifications import handoff
 from apps.notifications.delivering import announce_due
 from apps.notifications.noting import note
+
+log = logging.getLogger(__name__)
 
 BATCH = 100
 # One statement tells whether there is anything at all: mostly there is not.
@@ -30,9 +33,24 @@ def follow_up() -> int:
     if not any(found.values()):
         return 0
     try:
-        return sum(map(_plan, _ended())) + sum(map(_start, _due())) + _announce()
+        return _each(_plan, _ended()) + _each(_start, _due()) + _announce()
     finally:
         connection.close()
+
+
+def _each(do: Callable[[UUID], bool], ids: Iterable[UUID]) -> int:
+    """Do it for each. One that fails, such as that of a node type which this worker lacks in the middle of a deploy, does not hold up the
+    others: it stays where it is, and is tried again.
+    """
+    done = 0
+    for one in ids:
+        try:
+            done += do(one)
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception:
+            log.exception("What follows from execution or follow-up %s could not be done; it is tried again.", one)
+    return done
 
 
 def _announce() -> int:

@@ -54,6 +54,7 @@ UNFOLD = {
                     _link("Notifications", "outgoing_mail", "notifications_delivery", "notifications.view_delivery"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
+                    _link("Variables", "data_object", "executions_workflowvariable", "executions.view_workflowvariable"),
                     _link("Drafts", "edit_note", "workflows_draft", "workflows.view_draft"),
                     _link("Versions kept", "auto_delete", "workflows_versionretention", "workflows.view_versionretention"),
                     _link("Templates", "dashboard_customize", "templates_workflowtemplate", "templates.view_workflowtemplate"),

@@ -155,3 +155,24 @@ def test_pages_of_the_admin_show_them_and_their_buttons_act(operator, ada, clien
     assert delivery.state == "pending"
     client.force_login(ada.user)
     assert client.post(f"/admin/notifications/delivery/{delivery.pk}/redeliver/").status_code == 302, "to the login"
+
+
+def test_variables_of_a_workflow_are_listed_and_changed_by_who_may(ada, bob):
+    made = make_workflow(ada)
+    address = f"/workflows/{made['id']}/variables"
+    assert ada.get_json(address) == []
+    written = ada.put_json(address, {"name": "cursor", "value": {"page": 3}})
+    assert (written["value"], written["execution"]) == ({"page": 3}, None)
+    assert ada.put_json(address, {"name": "cursor", "value": None})["value"] is None
+    assert [each["name"] for each in ada.get_json(address)] == ["cursor"]
+    ada.put_json(address, {"name": "no name", "value": 1}, 422)
+    ada.put_json(address, {"name": "large", "value": "x" * 70_000}, 422)
+    bob.get_json(address, 404)
+    bob.delete_json(f"{address}/cursor", 404)
+    share(ada, f"/workflows/{made['id']}", "viewer", user="bob")
+    bob.user.__dict__.pop("_shared_with", None)
+    assert len(bob.get_json(address)) == 1
+    bob.put_json(address, {"name": "cursor", "value": 1}, 403)
+    bob.delete_json(f"{address}/cursor", 403)
+    ada.delete_json(f"{address}/cursor")
+    ada.delete_json(f"{address}/cursor", 404)

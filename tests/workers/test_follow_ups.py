@@ -186,3 +186,20 @@ def test_an_archived_workflow_is_not_tried_again():
     fetch("update workflow set archived_at = clock_timestamp() where id = %(id)s returning id", {"id": execution.workflow_id})
     follow_all()
     assert FollowUp.objects.get().error["code"] == "workflow_archived"
+
+
+def test_an_end_that_cannot_be_planned_holds_up_no_other(monkeypatch):
+    stuck, other = ended(with_handler(handler())), ended(with_handler(handler()))
+    plan = aftermath.plan_follow_ups
+
+    def failing_for_one(execution):
+        if execution.pk == stuck.pk:
+            raise LookupError("no such node type here")
+        return plan(execution)
+
+    monkeypatch.setattr(aftermath, "plan_follow_ups", failing_for_one)
+    aftermath.follow_up()
+    assert [each.origin_id for each in FollowUp.objects.all()] == [other.pk]
+    monkeypatch.undo()
+    aftermath.follow_up()
+    assert FollowUp.objects.filter(origin=stuck).exists()

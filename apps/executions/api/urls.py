@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.executions.api import relations, shared, starting, views
+from apps.executions.api import relations, shared, starting, views, workflow_variables
 
 EXECUTION = "executions/<uuid:execution_id>"
 SHARED = "shared/<str:token>"
@@ -20,6 +20,12 @@ urlpatterns = [
     path(NODE_RUN, views.NodeRunView.as_view(), name="node-run"),
     path(f"{NODE_RUN}/output", views.NodeRunOutputView.as_view(), name="node-run-output"),
     path(f"{NODE_RUN}/resolve", views.ResolveView.as_view(), name="resolve-node-run"),
+    path("workflows/<uuid:workflow_id>/variables", workflow_variables.WorkflowVariablesView.as_view(), name="workflow-variables"),
+    path(
+        "workflows/<uuid:workflow_id>/variables/<str:variable>",
+        workflow_variables.WorkflowVariableView.as_view(),
+        name="workflow-variable",
+    ),
     path(SHARED, shared.SharedView.as_view(), name="shared"),
     path(f"{SHARED}/accept", shared.AcceptView.as_view(), name="accept-link"),
     path(f"{SHARED}/executions", shared.SharedStartView.as_view(), name="shared-start"),
