@@ -24,7 +24,7 @@ from apps.workflows.models import Workflow, WorkflowVersion
 
 MAX_STARTS = 1000
 # Starts by people and by programs go before those of clocks and webhooks.
-HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell"})
+HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell", "rerun"})
 
 
 class WorkflowNotPublishedError(ConflictError):
@@ -126,6 +126,11 @@ def start_executions(
     ]
     transaction.on_commit(lambda: handoff.send(ready), robust=True)
     return started
+
+
+def check_input(version: WorkflowVersion, input: Mapping[str, Any]) -> None:
+    """Raise InvalidInputError unless it fits the version's `inputs`."""
+    _check_inputs(version, [Start(input=input)])
 
 
 def _check_inputs(version: WorkflowVersion, starts: Sequence[Start]) -> None:

@@ -54,7 +54,10 @@ class Execution(models.Model):
     open_nodes = models.IntegerField(help_text="Node runs that have not settled.")
     event_seq = models.BigIntegerField(default=0, help_text="Number of the newest event.")
     priority = models.CharField(max_length=8, choices=Priority.choices, default=Priority.NORMAL)
-    trigger = models.CharField(max_length=32, help_text="What started it: manual, api, sql, shell, link.")
+    trigger = models.CharField(max_length=32, help_text="What started it: manual, api, sql, shell, link, rerun.")
+    rerun_of = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="reruns", db_index=False, help_text="What it runs again."
+    )
     business_key = models.CharField(max_length=255, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     input = models.JSONField(default=dict)
@@ -101,6 +104,7 @@ class Execution(models.Model):
                 condition=Q(deadline_at__isnull=False, status__in=["pending", "running", "paused"]),
                 name="execution_deadline",
             ),
+            models.Index(F("rerun_of"), condition=Q(rerun_of__isnull=False), name="execution_reruns"),
         ]
 
     def __str__(self) -> str:
@@ -114,6 +118,11 @@ class NodeRunQuerySet(models.QuerySet["NodeRun"]):
 
 class NodeRun(models.Model):
     """One node within one execution. The row is made when the node becomes ready."""
+
+    class Origin(models.TextChoices):
+        REUSED = "reused", "reused: another execution had run it"
+        EDITED = "edited", "edited: a person gave its output"
+        CACHED = "cached", "cached: the output is of an earlier run with the same config"
 
     id = models.BigAutoField(primary_key=True)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
@@ -143,6 +152,8 @@ class NodeRun(models.Model):
     output = models.JSONField(null=True, blank=True)
     output_ref = models.CharField(max_length=128, null=True, blank=True, help_text="Where an output over the inline limit is stored.")
     error = models.JSONField(null=True, blank=True)
+    origin = models.CharField(max_length=8, null=True, blank=True, choices=Origin.choices, help_text="None: it ran here.")
+    origin_execution = models.UUIDField(null=True, blank=True, help_text="Where it ran, when not here. That execution may be gone.")
 
     objects = NodeRunQuerySet.as_manager()
 

@@ -46,6 +46,7 @@ class Filters:
     business_key: str | None = None
     created_after: Any = None
     created_before: Any = None
+    rerun_of: UUID | None = None
 
     def as_query(self) -> Q:
         columns: Mapping[str, Any] = {
@@ -55,6 +56,7 @@ class Filters:
             "business_key": self.business_key,
             "created_at__gte": self.created_after,
             "created_at__lt": self.created_before,
+            "rerun_of_id": self.rerun_of,
         }
         return Q(**{name: value for name, value in columns.items() if value is not None})
 
@@ -95,6 +97,15 @@ def get_execution(user: User, execution_id: UUID) -> Execution:
     if execution is None:
         raise _not_found(execution_id)
     return execution
+
+
+def get_rerunnable(user: User, execution_id: UUID) -> Execution:
+    """One execution, with its workflow, to be run again. Raises ExecutionNotFoundError, NotAllowedError."""
+    found = Execution.objects.visible_to(user).select_related("workflow").defer("output").filter(pk=execution_id).first()
+    if found is None:
+        raise _not_found(execution_id)
+    require(user, found.workflow, Permission.WORKFLOW_RUN)
+    return found
 
 
 def get_result(execution_id: UUID) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def end_of(node: GraphNode, outcome: Outcome, *, workspace_id: UUID, attempt: in
     attempt   tries so far without those lost with their workers
     """
     if isinstance(outcome, Succeeded):
-        output, ref, fault = _stored(outcome.output, workspace_id)
+        output, ref, fault = stored(outcome.output, workspace_id)
         if fault is None:
             return End(NodeRunStatus.SUCCESS, outcome.port, output, ref, variables=outcome.variables)
         outcome = fault
@@ -74,13 +74,13 @@ def _end_of_failure(node: GraphNode, failed: Failed, workspace_id: UUID, attempt
         case Retrying(delay_seconds=delay):
             return End(NodeRunStatus.RETRYING, error=error, delay_seconds=delay)
         case Handled(settled=settled, output=output):
-            stored, ref, fault = _stored(output, workspace_id)
-            return End(settled.status, settled.port, stored, ref, error=fault.error.as_json() if fault else error)
+            kept, ref, fault = stored(output, workspace_id)
+            return End(settled.status, settled.port, kept, ref, error=fault.error.as_json() if fault else error)
         case Fatal():
             return End(NodeRunStatus.FAILED, error=error, is_fatal=True)
 
 
-def _stored(output: Any, workspace_id: UUID) -> tuple[bytes | None, str | None, Failed | None]:
+def stored(output: Any, workspace_id: UUID) -> tuple[bytes | None, str | None, Failed | None]:
     """(JSON text, None, None) for a small output, (None, reference, None) for a large one, or the failure that it is."""
     data = orjson.dumps(output)
     if len(data) <= INLINE_LIMIT_BYTES:

@@ -155,6 +155,10 @@ class NodeType(Generic[ConfigT]):
         """The effect of a node with this raw config; a GET is milder than a POST."""
         return self.effect
 
+    def variables_of(self, config: Mapping[str, Any]) -> frozenset[str]:
+        """Names of the execution variables that a node with this raw config writes."""
+        return frozenset()
+
     def queue_of(self, config: Mapping[str, Any]) -> str:
         return self.queue
 

@@ -49,15 +49,16 @@ def compile_version(definition: Definition) -> Graph:
     return compile_graph(definition, traits_of)
 
 
+def entry_of(graph: Graph, key: str) -> EntryNode:
+    """A node as one that a start queues."""
+    traits = graph.nodes[key].traits
+    return EntryNode(key=key, queue=traits.queue, lost=traits.on_worker_lost, brief=traits.is_brief)
+
+
 def start_plan(graph: Graph) -> StartPlan:
     """What `WorkflowVersion.start` holds."""
     return StartPlan(
-        entries=[
-            EntryNode(key=key, queue=traits.queue, lost=traits.on_worker_lost, brief=traits.is_brief)
-            for key in graph.entries
-            if key != OUTPUT_KEY
-            for traits in [graph.nodes[key].traits]
-        ],
+        entries=[entry_of(graph, key) for key in graph.entries if key != OUTPUT_KEY],
         variables=dict(graph.initial_variables),
         timeout_seconds=graph.timeout_seconds,
         priority=graph.priority,

@@ -224,6 +224,7 @@ ROUTES = [
     Route("get", "executions/<uuid:execution_id>/nodes/<str:key>"),
     Route("get", "executions/<uuid:execution_id>/nodes/<str:key>/output"),
     Route("post", "executions/<uuid:execution_id>/nodes/<str:key>/resolve", ok=409, needs=P.EXECUTION_OPERATE, body={"decision": "rerun"}),
+    Route("post", "executions/<uuid:execution_id>/rerun", ok=202, needs=P.WORKFLOW_RUN, body={"from": "start"}),
     Route("post", "executions/<uuid:execution_id>/cancel", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/pause", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/resume", ok=409, needs=P.EXECUTION_OPERATE),

@@ -17,6 +17,7 @@ from apps.engine.definition import parse_definition
 from apps.engine.graph import Graph, compile_graph
 from apps.engine.outcomes import NodeError
 from apps.engine.planner import Settled, frontier
+from apps.engine.reruns import Compiled, NothingToRerunError, plan_rerun
 from apps.engine.statuses import SETTLED_NODE_RUN, NodeRunStatus
 from apps.executions import protocol
 from apps.executions.connection import fetch
@@ -66,6 +67,7 @@ class ProtocolModel(RuleBasedStateMachine):
         definition = parse_definition(data.draw(definitions(max_nodes=7)).model_dump(by_alias=True, mode="json"))
         losses = {node.key: data.draw(st.sampled_from(["rerun", "ask", "fail"])) for node in definition.nodes}
         pure = {node.key: losses[node.key] == "rerun" and data.draw(st.booleans()) for node in definition.nodes}
+        self.definition = definition
         self.graph: Graph = compile_graph(definition, lambda node: traits(is_pure=pure[node.key], on_worker_lost=losses[node.key]))
         self.execution = uuid7()
         self.messages: list[str] = self._start(self.execution)
@@ -318,18 +320,79 @@ class ProtocolModel(RuleBasedStateMachine):
         assert {key: (arrived.settled, arrived.live) for key, arrived in whole.gates.items()} == counted
 
     def teardown(self) -> None:
-        """Without further faults everything reaches its end."""
+        """Without further faults everything reaches its end; and what failed or was stopped, when it is run again."""
         if not hasattr(self, "began"):
             return
+        self._end_calmly()
+        old = self._run_again() if self._status() in ("failed", "cancelled") else None
+        if old is not None:
+            self.holds()
+            self._end_calmly()
+            assert self._status() == "success", "the re-run failed, though nothing fails any more"
+            self.holds()
+        self._forget(self.execution)
+        if old is not None:
+            self._forget(old)
+
+    def _end_calmly(self) -> None:
         for _ in range(200):
             if self._status() in ("success", "failed", "cancelled"):
                 break
             self._calm_step()
         else:
             raise AssertionError(f"did not end: {self._status()}")
+
+    def _forget(self, execution: UUID) -> None:
         for table in ("execution_event", "gate", "node_run"):
-            fetch(f"with gone as (delete from {table} where execution_id = %(e)s) select 1 as one", {"e": self.execution})
-        fetch("with gone as (delete from execution where id = %(e)s) select 1 as one", {"e": self.execution})
+            fetch(f"with gone as (delete from {table} where execution_id = %(e)s) select 1 as one", {"e": execution})
+        fetch("with gone as (delete from execution where id = %(e)s) select 1 as one", {"e": execution})
+
+    def _run_again(self) -> UUID | None:
+        """Run what failed or was stopped again in a new execution, which takes the place of the old one.
+
+        Returns the old one, None where nothing is left to run.
+        """
+        ends = self._snapshot(fetch("select key, status, port from node_run where execution_id = %(e)s", {"e": self.execution}))
+        version = Compiled(self.definition, self.graph)
+        try:
+            plan = plan_rerun(version, version, ends, chosen=None)
+        except NothingToRerunError:  # asked to stop, it had done all by then
+            assert set(ends) == set(self.graph.nodes)
+            return None
+        old, self.execution = self.execution, uuid7()
+        places = {key: {"key": key, "queue": "default", "lost": node.traits.on_worker_lost} for key, node in self.graph.nodes.items()}
+        documents = {
+            "new": {
+                "id": self.execution,
+                "version": self.rows.version,
+                "input": {},
+                "variables": {},
+                "trigger": "rerun",
+                "priority": "normal",
+            },
+            "reused": [{"key": key} for key in plan.reused],
+            "skipped": [places[key] for key in plan.frontier.skipped],
+            "gates": [
+                {"key": key, "expected": node.expected, "needed": node.needed, "settled": arrived.settled, "live": arrived.live}
+                for key, arrived in plan.frontier.gates.items()
+                if (node := self.graph.nodes[key]).is_join
+            ],
+            "ready": [places[key] for key in plan.frontier.ready],
+        }
+        before = fetch("select to_jsonb(n) as row from node_run n where execution_id = %(e)s order by id", {"e": old})
+        made = fetch(
+            "select * from rerun_v1(%(old)s, %(new)s::jsonb, %(reused)s::jsonb, %(skipped)s::jsonb, %(gates)s::jsonb, %(ready)s::jsonb, "
+            "%(due)s::interval)",
+            {"old": old, "due": DUE, **{name: orjson.dumps(document).decode() for name, document in documents.items()}},
+        )
+        assert made == [{"execution_id": self.execution, "is_new": True}]
+        assert fetch("select to_jsonb(n) as row from node_run n where execution_id = %(e)s order by id", {"e": old}) == before
+        self.messages, self.claims = list(plan.frontier.ready), []
+        return old
+
+    @staticmethod
+    def _snapshot(rows: list[dict[str, Any]]) -> dict[str, Settled]:
+        return {row["key"]: Settled(NodeRunStatus(row["status"]), row["port"]) for row in rows}
 
     def _calm_step(self) -> None:
         self.resume()

@@ -66,6 +66,7 @@ class ListQuery(InputSerializer):
     business_key = serializers.CharField(max_length=255, required=False)
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
+    rerun_of = serializers.UUIDField(required=False, help_text="The re-runs of this execution.")
 
 
 class EventsQuery(InputSerializer):
@@ -154,6 +155,8 @@ class NodeRunOutput(serializers.ModelSerializer[NodeRun]):
             "output",
             "output_url",
             "error",
+            "origin",
+            "origin_execution",
         ]
         read_only_fields = fields
 
@@ -179,12 +182,14 @@ class ExecutionOutput(ExecutionSummaryOutput):
     variables = JsonObject()
     output = AnyJson(help_text="Null until it has ended, and where it is large: see `output_url`.")
     output_url = serializers.SerializerMethodField(help_text="Where an output is that is too large to be shown here.")
+    rerun_of = serializers.UUIDField(source="rerun_of_id", allow_null=True, help_text="The execution that this one runs again.")
     deadline_at = serializers.DateTimeField(allow_null=True)
     sequence = serializers.IntegerField(source="event_seq", help_text="Number of the newest event.")
 
     class Meta(ExecutionSummaryOutput.Meta):
         fields = [
             *ExecutionSummaryOutput.Meta.fields,
+            "rerun_of",
             "deadline_at",
             "sequence",
             "input",

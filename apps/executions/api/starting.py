@@ -57,7 +57,7 @@ class ExecutionStartView(APIView):
             input=data["input"],
             started_by=request.user,
             business_key=data["business_key"],
-            idempotency_key=_idempotency_key(request),
+            idempotency_key=idempotency_key(request),
             priority=data["priority"],
         )
         result = _result(started, wait_seconds=data["wait"])
@@ -89,7 +89,8 @@ def _target(user: User, data: dict[str, Any]) -> Startable:
     return get_startable(user, data["workflow"]) if data["version"] is None else get_startable_version(user, data["version"])
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """The header Idempotency-Key. Raises InvalidIdempotencyKeyError."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         message = f"Expected 1 to {MAX_KEY_LENGTH} printable ASCII characters in Idempotency-Key, found {len(key)} characters."

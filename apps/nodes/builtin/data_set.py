@@ -53,5 +53,8 @@ class Set(NodeType[SetConfig]):
             if not _NAME.fullmatch(name)
         ]
 
+    def variables_of(self, config: Mapping[str, Any]) -> frozenset[str]:
+        return frozenset(config.get("variables", ()))
+
     def run(self, config: SetConfig, context: RunContext) -> Outcome:
         return Succeeded(config.values, variables=config.variables)
