@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID
 
@@ -12,8 +11,7 @@ from django.db.models import F, Func, TextField
 
 from apps.accounts.models import User
 from apps.core.ids import uuid7
-from apps.engine.definition import parse_definition
-from apps.engine.errors import ConflictError, InvalidError, StructForgeError
+from apps.engine.errors import InvalidError
 from apps.engine.graph import OUTPUT_KEY
 from apps.engine.planner import Settled
 from apps.engine.reruns import Compiled, RerunPlan, UnknownNodeError, plan_rerun
@@ -23,21 +21,15 @@ from apps.executions.actions import WorkflowNotPublishedError, WrongStatusError,
 from apps.executions.models import Execution, NodeRun
 from apps.executions.protocol import Ready
 from apps.executions.settlement import stored
+from apps.executions.versions import VersionGoneError, compiled_version
 from apps.nodes.contract import Effect
 from apps.nodes.registry import get_type
-from apps.workflows.compiled import compile_version, entry_of
+from apps.workflows.compiled import entry_of
 from apps.workflows.favourites import check_not_archived
 from apps.workflows.models import WorkflowVersion
 
-KEPT_VERSIONS = 64
 START: Literal["start"] = "start"
 FAILED: Literal["failed"] = "failed"
-
-
-class VersionGoneError(ConflictError):
-    """The version cannot be run any more; details: {"version": str, "reason": code of the fault}."""
-
-    code = "version_gone"
 
 
 class WrongOutputTypeError(InvalidError):
@@ -123,7 +115,7 @@ def prepare_rerun(*, execution: Execution, asked: Rerun) -> Prepared:
         raise WrongStatusError(message, status=execution.status)
     check_not_archived(execution.workflow)
     version = _version(execution, asked.version)
-    old, new = _compiled(execution.version_id), _compiled(version.pk)
+    old, new = compiled_version(execution.version_id), compiled_version(version.pk)
     check_input(version, execution.input if asked.input is None else asked.input)
     runs = {run.key: run for run in _node_runs(execution) if run.path == ""}
     _check_outputs(execution, asked.outputs)
@@ -224,18 +216,6 @@ def _version(execution: Execution, which: str) -> WorkflowVersion:
     if found is None:
         raise VersionGoneError("The version of this execution is gone.", version=str(execution.version_id), reason="deleted")
     return found
-
-
-@lru_cache(KEPT_VERSIONS)
-def _compiled(version_id: UUID) -> Compiled:
-    """A version never changes, so that the process keeps it; whoever asks has checked that it may be used."""
-    found = WorkflowVersion.objects.only("definition").get(pk=version_id)
-    try:
-        definition = parse_definition(found.definition)
-        return Compiled(definition, compile_version(definition))
-    except StructForgeError as error:
-        message = f"The version cannot be run any more: {error.message}"
-        raise VersionGoneError(message, version=str(version_id), reason=error.code) from error
 
 
 def _node_runs(execution: Execution) -> list[NodeRun]:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.executions.api import reruns, shared, starting, views
+from apps.executions.api import comparing, reruns, shared, starting, uncertain, views
 
 EXECUTION = "executions/<uuid:execution_id>"
 SHARED = "shared/<str:token>"
@@ -9,6 +9,8 @@ NODE_RUN = f"{EXECUTION}/nodes/<str:key>"
 urlpatterns = [
     path("executions", views.ExecutionsView.as_view(), name="executions"),
     path("executions/bulk", starting.BulkStartView.as_view(), name="bulk-start"),
+    path("executions/uncertain", uncertain.UncertainView.as_view(), name="uncertain-node-runs"),
+    path(f"{EXECUTION}/compare/<uuid:other_id>", comparing.CompareExecutionsView.as_view(), name="compare-executions"),
     path(f"{EXECUTION}/rerun", reruns.RerunView.as_view(), name="rerun-execution"),
     path(EXECUTION, views.ExecutionView.as_view(), name="execution"),
     path(f"{EXECUTION}/output", views.ExecutionOutputView.as_view(), name="execution-output"),
