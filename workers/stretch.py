@@ -24,6 +24,7 @@ from apps.nodes.execute import perform
 from apps.nodes.registry import get_type
 from workers import faults
 from workers.leases import CANCELLED, Held, NodeInterruptedError
+from workers.reuse import Reuse
 
 log = logging.getLogger(__name__)
 
@@ -71,10 +72,11 @@ class Values:
 
     def scope(self, node: GraphNode) -> Scope:
         self.fetch(node.reads)
+        named = node.template.nodes if node.cache is None else node.template.nodes | node.cache.reads
         return Scope(
             input=self._claim.input,
             variables=self.variables,
-            nodes={key: self.output(key) for key in node.template.nodes},
+            nodes={key: self.output(key) for key in named},
             execution=self._execution,
             env=settings.WORKFLOW_ENV,
         )
@@ -115,6 +117,7 @@ class Stretch:
         self.settlement = Settlement(graph, key=run.key, path=run.path, token=run.token)
         self.held = Held(execution_id=claim.execution_id, run=run, give_up=self._give_up)
         self._current = run.key
+        self._reuse: Reuse | None = None
 
     def go(self) -> dict[str, Any]:
         """Perform, ride along, and return the document to be settled. Raises LeaseLostError."""
@@ -155,8 +158,12 @@ class Stretch:
         outcome, shown = self._perform(node, attempt=1, deferred=None)
         return self._settle(node, outcome, shown, started=started, attempt=1)
 
-    def _settle(self, node: GraphNode, outcome: Outcome, shown: bytes | None, *, started: float, attempt: int) -> tuple[str, ...]:
+    def _settle(self, node: GraphNode, outcome: Outcome | End, shown: bytes | None, *, started: float, attempt: int) -> tuple[str, ...]:
+        if isinstance(outcome, End):
+            return self.settlement.settle(node.key, outcome, started=started, shown_input=shown)
         end = self._end_of(node, outcome, attempt=attempt)
+        if self._reuse is not None and end.status is NodeRunStatus.SUCCESS:
+            self._reuse.keep(end)
         if end.output_ref is not None and isinstance(outcome, Succeeded):
             self._values.add(node.key, outcome.output)
         elif end.output is not None:
@@ -167,20 +174,30 @@ class Stretch:
     def _end_of(self, node: GraphNode, outcome: Outcome, *, attempt: int) -> End:
         return CANCELLED_END if outcome is CANCELLED else end_of(node, outcome, workspace_id=self._claim.workspace_id, attempt=attempt)
 
-    def _perform(self, node: GraphNode, *, attempt: int, deferred: Mapping[str, Any] | None) -> tuple[Outcome, bytes | None]:
-        """The outcome, and the resolved config for people to look at (None where it is the config as written)."""
+    def _perform(self, node: GraphNode, *, attempt: int, deferred: Mapping[str, Any] | None) -> tuple[Outcome | End, bytes | None]:
+        """The outcome, and the resolved config for people to look at (None where it is the config as written).
+
+        An End in place of the outcome is that of an earlier run, by the result cache.
+        """
         if node.is_disabled:
             outputs = list(self._values.upstream(node).values())
             return Succeeded(outputs[0] if len(outputs) == 1 else {}), None
         try:
-            config = node.template.resolve(self._values.scope(node))
+            scope = self._values.scope(node)
+            config = node.template.resolve(scope)
+            context = self._context(node, attempt, deferred)
+            self._reuse = Reuse.of(self._claim, self._run, node, config=config, upstream=context.upstream, scope=scope)
         except ExpressionError as error:
             return Failed(NodeError(error.code, error.message, dict(error.details)), is_final=True), None
-        context = self._context(node, attempt, deferred)
+        shown = None if node.template.is_constant else orjson.dumps(config)
+        if self._reuse is not None and deferred is None and (found := self._reuse.find()) is not None:
+            self._values.add(node.key, found.output)
+            self._values.variables.update(found.end.variables)
+            return found.end, shown
         self._before_effect(node)
         outcome = self._run_interruptibly(node, config, context, is_resumed=deferred is not None)
         faults.point("effect.after")
-        return outcome, None if node.template.is_constant else orjson.dumps(config)
+        return outcome, shown
 
     def _before_effect(self, node: GraphNode) -> None:
         if node.traits.is_pure:

@@ -28,6 +28,7 @@ from apps.executions.announcements import announce_change, announce_hint
 from apps.executions.connection import TRANSIENT, fetch
 from apps.executions.handoff import queue_name, send
 from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SECONDS, MAX_LOSSES, ready_of
+from apps.executions.result_cache import PRUNE as PRUNE_RESULTS
 from apps.executions.settling import settle_held
 from workers import host
 from workers.epoch import Epoch
@@ -197,8 +198,8 @@ class Sweeper:
         return len(rows)
 
     def prune_expired(self) -> int:
-        """Delete sessions and cached values that have expired."""
-        return sum(len(rows) for statement in (PRUNE_SESSIONS, PRUNE_CACHE) for rows in _batches(statement))
+        """Delete sessions, cached values and cached results that have expired."""
+        return sum(len(rows) for statement in (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS) for rows in _batches(statement))
 
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
         send(ready_of(row) for row in rows)

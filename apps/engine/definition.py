@@ -61,6 +61,15 @@ class Retry(Part):
     """Error codes that are tried again; empty means all."""
 
 
+class Cache(Part):
+    """Take the output of an earlier run with the same resolved config, in place of running again."""
+
+    ttl_seconds: int = Field(ge=1, le=MAX_SECONDS)
+    """For how long an output may be taken."""
+    key: str | None = Field(default=None, min_length=1, max_length=1000)
+    """Text with expressions; outputs are only shared between runs for which it is the same, such as ${input.day}."""
+
+
 class Position(Part):
     """Where the editor draws the node."""
 
@@ -107,6 +116,8 @@ class Node(Part):
     """What follows a failure once the attempts are spent. `retry` is `fail` with the default retry policy. `abort` is read as `fail`."""
     on_worker_lost: Literal["rerun", "ask", "fail"] | None = None
     """What follows when its worker died in the middle; without it: ask where the node has an outside effect, else rerun."""
+    cache: Cache | None = None
+    """Reuse of outputs within the workspace, for nodes without outside effects."""
     queue: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
     """Fleet that runs it, in place of the one of its node type."""
     disabled: bool = False

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from apps.engine.definition import AtLeast, DefaultOutput, Definition, Node, Retry
+from apps.engine.definition import AtLeast, Cache, DefaultOutput, Definition, Node, Retry
 from apps.engine.expressions import Names, Template, compile_template
 from apps.engine.outcomes import ERROR, OUT
 
@@ -40,6 +40,18 @@ class Traits:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeCache:
+    """How long outputs of a node may be taken again, and what must be the same besides its resolved config (None: nothing)."""
+
+    ttl_seconds: int
+    key: Template | None
+
+    @property
+    def reads(self) -> frozenset[str]:
+        return frozenset() if self.key is None else self.key.nodes
+
+
+@dataclass(frozen=True, slots=True)
 class GraphNode:
     """One node, ready to be planned and run.
 
@@ -64,6 +76,7 @@ class GraphNode:
     retry: Retry | None
     timeout_seconds: float | None
     is_disabled: bool
+    cache: NodeCache | None = None
 
     @property
     def is_join(self) -> bool:
@@ -127,6 +140,7 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
 def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[str], out: list[tuple[str, str]]) -> GraphNode:
     template = compile_template(node.config, names, verbatim=traits.verbatim)
     expected = len(predecessors)
+    cache = None if node.cache is None else _compile_cache(node.cache, names)
     upstream = frozenset(predecessors) if traits.reads_upstream or node.disabled else frozenset()
     return GraphNode(
         key=node.key,
@@ -137,13 +151,18 @@ def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[s
         needed=_needed(node.join, expected),
         always=node.join == "all_settled",
         predecessors=tuple(dict.fromkeys(predecessors)),
-        reads=template.nodes | upstream,
+        reads=template.nodes | upstream | (cache.reads if cache is not None else frozenset()),
         out=tuple(out),
         on_error=node.on_error,
         retry=node.retry,
         timeout_seconds=node.timeout_seconds,
         is_disabled=node.disabled,
+        cache=cache,
     )
+
+
+def _compile_cache(cache: Cache, names: Names) -> NodeCache:
+    return NodeCache(cache.ttl_seconds, None if cache.key is None else compile_template(cache.key, names))
 
 
 def _needed(join: str | AtLeast, expected: int) -> int:

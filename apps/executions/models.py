@@ -257,6 +257,27 @@ class LinkStart(models.Model):
         return f"{self.execution_id} by a link"
 
 
+class CachedResult(models.Model):
+    """What a node run returned, for runs of the same type with the same config in the same workspace, until it expires."""
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
+    digest = models.CharField(max_length=64, help_text="Keyed hash of all that the output depends on; the config itself is not kept.")
+    port = models.CharField(max_length=64)
+    output = models.JSONField(null=True, blank=True)
+    output_ref = models.CharField(max_length=128, null=True, blank=True, help_text="Where an output over the inline limit is stored.")
+    variables = models.JSONField(default=dict)
+    execution_id = models.UUIDField(help_text="Where it ran. That execution may be gone.")
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "cached_result"
+        constraints = [models.UniqueConstraint(fields=["workspace", "digest"], name="cached_result_unique")]
+
+    def __str__(self) -> str:
+        return self.digest
+
+
 class EngineState(models.Model):
     """One value of the engine as a whole, by name: the epoch of Redis."""
 

@@ -35,7 +35,8 @@ def traits_of(node: Node) -> Traits:
     node_type = get_type(node.type)
     effect = node_type.effect_of(node.config)
     return Traits(
-        is_pure=effect is Effect.PURE and node.queue is None,
+        # A run whose output may be taken from the cache is a node run of its own, with a row to say so.
+        is_pure=effect is Effect.PURE and node.queue is None and node.cache is None,
         is_brief=node_type.is_brief(node.config),
         queue=node.queue or node_type.queue_of(node.config),
         on_worker_lost=node.on_worker_lost or ("ask" if effect is Effect.EXTERNAL else "rerun"),

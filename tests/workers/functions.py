@@ -2,11 +2,12 @@
 
 import threading
 import time
+from typing import Any
 
 from apps.nodes.contract import Effect, RunContext
 from apps.nodes.functions import node_function
 
-calls: list[str] = []
+calls: list[Any] = []
 entered = threading.Event()
 
 
@@ -38,3 +39,10 @@ def endless() -> None:
     entered.set()
     while True:
         time.sleep(0.01)  # not a wait for an event: it is what must be interrupted
+
+
+@node_function("tests.echo", effect=Effect.IDEMPOTENT)
+def echo(value: Any) -> Any:
+    """Note the value and give it back."""
+    calls.append(value)
+    return value

@@ -12,6 +12,7 @@ from apps.engine.outcomes import ERROR
 
 TRIGGER = "trigger"
 PURE = "pure"
+EXTERNAL = "external"
 
 
 class PortsLike(Protocol):
@@ -50,6 +51,7 @@ class Traits:
 
     ports: PortsLike
     is_pure: bool
+    is_external: bool = False
 
     @property
     def port_names(self) -> tuple[str, ...]:

@@ -9,8 +9,11 @@ from apps.engine.validation.draft import Draft, Traits
 
 
 def check_effects(draft: Draft) -> Iterator[Problem]:
-    """Settings of nodes without effect."""
+    """Settings of nodes without effect, and caches that would leave an effect out."""
     for index, node in enumerate(draft.nodes):
+        if node.cache is not None and (traits := draft.traits.get(index)) is not None and traits.is_external:
+            message = "'cache' cannot be set: the node acts on the outside world, and a cached output would leave that out."
+            yield Problem(pointer_to("nodes", index, "cache"), message, found="cache", expected="a node without outside effects")
         for setting, message in _idle_settings(draft, index, node):
             yield Problem(
                 pointer_to("nodes", index, *setting.split(".")), message, found=setting, expected="only settings that have an effect"
@@ -24,6 +27,8 @@ def _idle_settings(draft: Draft, index: int, node: Node) -> Iterator[tuple[str, 
     if node.retry is not None and "retry" in node.model_fields_set:
         yield from _retry(node.retry)
     yield from _timeout(node, draft.definition.settings.timeout_seconds)
+    if node.cache is not None and draft.is_trigger(node.key):
+        yield "cache", "'cache' has no effect: a trigger hands on the input of each execution."
     if (traits := draft.traits.get(index)) is not None:
         yield from _of_type(node, traits)
 

@@ -24,6 +24,11 @@ class References:
         self._configs = [
             self._compiled(node.config, names, f"/nodes/{index}/config", draft.verbatim(node)) for index, node in enumerate(draft.nodes)
         ]
+        self._cache_keys = {
+            index: self._compiled(node.cache.key, names, f"/nodes/{index}/cache/key")
+            for index, node in enumerate(draft.nodes)
+            if node.cache is not None and node.cache.key is not None
+        }
         self._output = self._compiled(draft.definition.output, names, "/output")
 
     def _compiled(self, value: Any, names: Names, base: str, verbatim: frozenset[str] = frozenset()) -> Template:
@@ -63,15 +68,19 @@ class References:
     def _templates(self) -> Iterator[tuple[str, Template]]:
         for index, template in enumerate(self._configs):
             yield f"/nodes/{index}/config", template
+        for index, template in self._cache_keys.items():
+            yield f"/nodes/{index}/cache/key", template
         yield "/output", self._output
 
     def _reads(self) -> Iterator[tuple[str, str, Node, bool]]:
         """(pointer, key that is read, node that reads it, whether it asks first)."""
-        for index, (node, template) in enumerate(zip(self._draft.nodes, self._configs, strict=True)):
+        configs = ((f"/nodes/{index}/config", index, template) for index, template in enumerate(self._configs))
+        keys = ((f"/nodes/{index}/cache/key", index, template) for index, template in self._cache_keys.items())
+        for base, index, template in (*configs, *keys):
             for pointer, expression in template.expressions:
                 for key in expression.nodes:
                     if key in self._draft.places:
-                        yield f"/nodes/{index}/config{pointer}", key, node, key in expression.tested_nodes
+                        yield base + pointer, key, self._draft.nodes[index], key in expression.tested_nodes
 
 
 def _fault(error: ExpressionError, base: str) -> Problem:
