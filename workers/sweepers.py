@@ -25,6 +25,7 @@ from apps.core.cache import PRUNE as PRUNE_CACHE
 from apps.engine.outcomes import Failed, NodeError
 from apps.executions import protocol
 from apps.executions.announcements import announce_change, announce_hint
+from apps.executions.bulk_reruns import advance_bulk_reruns
 from apps.executions.connection import TRANSIENT, fetch
 from apps.executions.handoff import queue_name, send
 from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SECONDS, MAX_LOSSES, ready_of
@@ -96,6 +97,7 @@ class Sweeper:
             self.check_epoch: 1.0,
             self.stop_cancelling: 2.0,
             self.end_overdue: 1.0,
+            self.advance_bulk_reruns: 1.0,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -196,6 +198,10 @@ class Sweeper:
         for row in rows:
             log.error("Execution %s: %s", row["execution_id"], row["fault"])
         return len(rows)
+
+    def advance_bulk_reruns(self) -> int:
+        """Run the next executions of bulk re-runs again. Returns how many."""
+        return advance_bulk_reruns()
 
     def prune_expired(self) -> int:
         """Delete sessions, cached values and cached results that have expired."""

@@ -13,6 +13,8 @@ from apps.engine.reruns import Compiled
 from apps.executions.models import Execution, NodeRun
 from apps.executions.versions import compiled_version
 
+Changes = tuple[dict[str, Any], ...]
+
 MAX_ROWS = 10_000  # node runs that are looked at
 MAX_NODES = 500  # node runs in one answer
 MAX_DETAILED = 50  # node runs whose inputs and outputs are compared place by place
@@ -45,8 +47,8 @@ class NodeDifference:
     left: NodeRun | None
     right: NodeRun | None
     differs: bool
-    input: tuple[dict[str, Any], ...]
-    output: tuple[dict[str, Any], ...]
+    input: Changes
+    output: Changes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +63,8 @@ class Comparison:
     left: Execution
     right: Execution
     parts_at: tuple[str, str] | None
-    input: tuple[dict[str, Any], ...]
-    output: tuple[dict[str, Any], ...]
+    input: Changes
+    output: Changes
     nodes: tuple[NodeDifference, ...]
     is_truncated: bool
 
@@ -101,7 +103,7 @@ def compare_executions(left: Execution, right: Execution) -> Comparison:
     )
 
 
-def changes_between(left: Any, right: Any) -> tuple[dict[str, Any], ...]:
+def changes_between(left: Any, right: Any) -> Changes:
     """The first MAX_CHANGES places at which they differ; a side that has nothing there is left out.
 
     [{"pointer": str, "left": any, "right": any, "is_shortened": bool}]
@@ -140,19 +142,27 @@ def _details(rows: list[_Row]) -> Mapping[int, NodeRun]:
 
 def _difference(row: _Row, runs: Mapping[int, NodeRun], details: Mapping[int, NodeRun]) -> NodeDifference:
     left, right = (None if each is None else details.get(each) for each in (row.left, row.right))
-    is_detailed = left is not None and right is not None
+    input_changes, output_changes = ((), ()) if left is None or right is None else _changes(left, right)
     return NodeDifference(
         key=row.key,
         path=row.path,
         left=None if row.left is None else runs[row.left],
         right=None if row.right is None else runs[row.right],
         differs=row.differs,
-        input=changes_between(left.input, right.input) if is_detailed else (),
-        output=_output_changes((left.output, left.output_ref), (right.output, right.output_ref)) if is_detailed else (),
+        input=input_changes,
+        output=output_changes,
     )
 
 
-def _output_changes(left: tuple[Any, str | None], right: tuple[Any, str | None]) -> tuple[dict[str, Any], ...]:
+def _changes(left: NodeRun, right: NodeRun) -> tuple[Changes, Changes]:
+    """Of input and output."""
+    return (
+        changes_between(left.input, right.input),
+        _output_changes((left.output, left.output_ref), (right.output, right.output_ref)),
+    )
+
+
+def _output_changes(left: tuple[Any, str | None], right: tuple[Any, str | None]) -> Changes:
     """As `changes_between`; large outputs, which the object store keeps under the hash of their content, are only told apart."""
     if left[1] is None and right[1] is None:
         return changes_between(left[0], right[0])

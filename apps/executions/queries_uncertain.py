@@ -17,4 +17,4 @@ def list_uncertain(user: User, *, workspace: UUID | None = None, workflow: UUID 
     found = NodeRun.objects.visible_to(user).filter(status="uncertain", id__gt=after)
     found = found.filter(**{name: value for name, value in narrowed.items() if value is not None})
     named = found.annotate(workflow_id=F("execution__workflow_id"), workflow_name=F("execution__workflow__name"))
-    return named.defer("input", "output", "deferred").order_by("id")[:MAX_UNCERTAIN]
+    return list(named.defer("input", "output", "deferred").order_by("id")[:MAX_UNCERTAIN])
