@@ -217,6 +217,13 @@ ROUTES = [
     Route("post", "executions", ok=409, needs=P.WORKFLOW_RUN, body={"workflow": "<workflow_id>", **START}),
     Route("post", "executions", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", **START}),
     Route("post", "executions/bulk", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", "starts": [START]}),
+    Route(
+        "post",
+        "workflows/<uuid:workflow_id>/migrate",
+        ok=422,
+        needs=P.EXECUTION_OPERATE,
+        body={"from_version": 1, "to_version": 1},
+    ),
     Route("get", "executions/uncertain", others=200),
     Route("get", "executions/rerun-bulk", others=200),
     Route("post", "executions/rerun-bulk", ok=202, others=422, body={"from": "start"}),

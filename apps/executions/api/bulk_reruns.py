@@ -47,6 +47,7 @@ BulkRerunInput: type[InputSerializer] = type(
 
 class BulkRerunOutput(serializers.ModelSerializer[BulkRerun]):
     workspace = serializers.UUIDField(source="workspace_id")
+    status = serializers.CharField(help_text="running, done, stopped or cancelled.")
     waiting = serializers.IntegerField()
     running = serializers.IntegerField()
     success = serializers.IntegerField()
@@ -78,6 +79,7 @@ class BulkRerunOutput(serializers.ModelSerializer[BulkRerun]):
 class BulkRerunFailureOutput(serializers.ModelSerializer[BulkRerunItem]):
     execution = serializers.UUIDField(source="execution_id")
     rerun = serializers.UUIDField(source="rerun_id", allow_null=True)
+    status = serializers.CharField(help_text="failed, or refused: it could not be run again.")
     error = JsonObject(allow_null=True)
 
     class Meta:

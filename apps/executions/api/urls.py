@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.executions.api import bulk_reruns, comparing, reruns, shared, starting, uncertain, views
+from apps.executions.api import bulk_reruns, comparing, migrating, reruns, shared, starting, uncertain, views
 
 EXECUTION = "executions/<uuid:execution_id>"
 SHARED = "shared/<str:token>"
@@ -13,6 +13,7 @@ urlpatterns = [
     path("executions/rerun-bulk", bulk_reruns.BulkRerunsView.as_view(), name="bulk-reruns"),
     path("executions/rerun-bulk/<uuid:bulk_id>", bulk_reruns.BulkRerunView.as_view(), name="bulk-rerun"),
     path("executions/rerun-bulk/<uuid:bulk_id>/cancel", bulk_reruns.CancelBulkRerunView.as_view(), name="cancel-bulk-rerun"),
+    path("workflows/<uuid:workflow_id>/migrate", migrating.MigrateView.as_view(), name="migrate-executions"),
     path(f"{EXECUTION}/compare/<uuid:other_id>", comparing.CompareExecutionsView.as_view(), name="compare-executions"),
     path(f"{EXECUTION}/rerun", reruns.RerunView.as_view(), name="rerun-execution"),
     path(EXECUTION, views.ExecutionView.as_view(), name="execution"),
