@@ -15,9 +15,10 @@ from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTime
 
 from apps.accounts.models import User
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
-from apps.engine.statuses import SETTLED_NODE_RUN
+from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN
 from apps.executions import actions, queries
 from apps.executions.admin.pages import MAY_STEER, duration, node_run_duration, page_context, status_badge
+from apps.executions.admin.reruns import rerun_selected, rerun_view
 from apps.executions.looks import LOOKS
 from apps.executions.models import Execution, NodeRun
 from apps.workflows.picture import Picture, picture_of
@@ -40,6 +41,7 @@ class ExecutionAdmin(IdSearch, ReadOnlyAdmin):
     list_select_related = ("workflow",)
     heavy_fields = ("input", "output", "variables")
     page_select_related = ("workflow", "version", "started_by")
+    actions = (rerun_selected,)
     search_fields = ("business_key__exact", "workflow__name")
     search_help_text = "Id, business key, or a part of the workflow's name"
     ordering = ("-created_at", "-id")
@@ -58,7 +60,12 @@ class ExecutionAdmin(IdSearch, ReadOnlyAdmin):
 
     def get_urls(self) -> list[URLPattern]:
         move = require_POST(self.admin_site.admin_view(self.move_view))
-        return [path("<uuid:execution_id>/move/<str:verb>/", move, name="execution_move"), *super().get_urls()]
+        again = require_POST(self.admin_site.admin_view(rerun_view))
+        return [
+            path("<uuid:execution_id>/move/<str:verb>/", move, name="execution_move"),
+            path("<uuid:execution_id>/rerun/", again, name="execution_rerun"),
+            *super().get_urls(),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -90,6 +97,7 @@ def _content(user: User, execution: Execution) -> dict[str, Any]:
     return {
         "badge": status_badge(execution.status),
         "duration": duration(execution.started_at, execution.finished_at),
+        "has_ended": execution.status in SETTLED_EXECUTION,
         "verbs": [verb for verb, (_, statuses, _) in MOVES.items() if execution.status in statuses],
         "picture": _picture(execution, node_runs, urls),
         "node_runs": [_row(run, urls[run.key]) for run in node_runs[:SHOWN_NODE_RUNS]],
