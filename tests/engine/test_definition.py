@@ -110,7 +110,7 @@ def test_on_error_of_the_settings_reaches_the_nodes_that_name_none():
         (node(key="k" * 65), "/nodes/0/key", "k" * 60, "a text that matches", None),
         (node(type=3), "/nodes/0/type", "3", "a text", None),
         (node(confg={}), "/nodes/0/confg", "confg", "one of cache", "config"),
-        (node(cache={"ttl": 1}), "/nodes/0/cache/ttl", "ttl", "one of key, ttl_seconds", "ttl_seconds"),
+        (node(cache={"ttl": 1}), "/nodes/0/cache/ttl", "ttl", "one of key, ttl_seconds", None),
         (node(parent="loop"), "/nodes/0/parent", "parent", "one of cache", None),
         (node(join="al"), "/nodes/0/join", '"al"', "'all', 'any' or 'all_settled'", "all"),
         (node(join={"at_leest": 2}), "/nodes/0/join/at_leest", "at_leest", "one of at_least", "at_least"),
