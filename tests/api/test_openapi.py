@@ -1,6 +1,7 @@
 """The description of the API is true, and is the one in docs/."""
 
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import schemathesis
@@ -48,6 +49,8 @@ def test_no_request_makes_the_server_stumble_and_every_answer_is_as_described(la
     known = {
         "workflow_id": made["id"],
         "execution_id": started["id"],
+        "other_id": started["id"],
+        "bulk_id": str(uuid4()),  # for one of hers, an execution would have to have ended
         "key": "start",
         "number": 1,
         "name": "trigger.manual",
