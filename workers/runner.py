@@ -10,7 +10,8 @@ from django.db import InterfaceError, OperationalError
 
 from apps.engine.errors import StructForgeError
 from apps.engine.graph import Graph
-from apps.executions import protocol
+from apps.engine.statuses import SETTLED_EXECUTION
+from apps.executions import admission, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.connection import TRANSIENT
 from apps.executions.graphs import UnknownVersionError, graphs
@@ -142,7 +143,16 @@ def _settle(claim: Claim, documents: list[dict[str, Any]]) -> tuple[list[Ready],
         log.warning("Fenced: %s of execution %s are somebody else's now; their outcomes are dropped.", lost, claim.execution_id)
     if result["sequence"] is not None:
         announce_change(claim.execution_id, result)
+    if claim.is_limited and result["status"] in SETTLED_EXECUTION:
+        _let_next_in(claim)
     return protocol.ready_in(result, execution_id=claim.execution_id, version_id=claim.version_id), result["status"] == "cancelling"
+
+
+def _let_next_in(claim: Claim) -> None:
+    try:
+        admission.admit(workspace_id=claim.workspace_id, workflow_id=claim.workflow_id)
+    except UNANSWERED as error:
+        log.warning("Nobody was let in after execution %s (%s); the sweepers do it.", claim.execution_id, type(error).__name__)
 
 
 def _goes_on_here(graph: Graph, ready: list[Ready]) -> list[str]:

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from apps.accounts.sessions import PRUNE as PRUNE_SESSIONS
 from apps.core.cache import PRUNE as PRUNE_CACHE
 from apps.engine.outcomes import Failed, NodeError
-from apps.executions import protocol
+from apps.executions import admission, protocol
 from apps.executions.announcements import announce_change, announce_hint
 from apps.executions.connection import TRANSIENT, fetch
 from apps.executions.handoff import queue_name, send
@@ -95,6 +95,7 @@ class Sweeper:
             self.check_epoch: 1.0,
             self.stop_cancelling: 2.0,
             self.end_overdue: 1.0,
+            self.let_in: 0.5,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -189,6 +190,14 @@ class Sweeper:
             if row["result"].get("sequence") is not None:
                 announce_change(row["execution_id"], row["result"])
         return len(rows)
+
+    def let_in(self) -> int:
+        """Let in whoever stands in line and finds room; mostly the end of an execution has done it already. Returns how many."""
+        admission.find_keys()
+        total = 0
+        while admitted := admission.admit():
+            total += admitted
+        return total
 
     def check_invariants(self) -> int:
         rows = fetch("select * from broken_invariants_v1()", {})

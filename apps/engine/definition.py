@@ -17,10 +17,12 @@ from apps.engine.shapes import input_schema_of, input_shape_problems, is_declara
 MAX_NODES = 10_000
 MAX_EDGES = 100_000
 MAX_SECONDS = 366 * 24 * 3600
+MAX_CONCURRENCY = 1_000_000
 KEY_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
 Port = Annotated[str, Field(min_length=1, max_length=64)]
+Queue = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
 
 
@@ -107,7 +109,7 @@ class Node(Part):
     """What follows a failure once the attempts are spent. `retry` is `fail` with the default retry policy. `abort` is read as `fail`."""
     on_worker_lost: Literal["rerun", "ask", "fail"] | None = None
     """What follows when its worker died in the middle; without it: ask where the node has an outside effect, else rerun."""
-    queue: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    queue: Queue | None = None
     """Fleet that runs it, in place of the one of its node type."""
     disabled: bool = False
     """A disabled node is passed over."""
@@ -143,6 +145,12 @@ class Settings(Part):
     """The `on_error` of every node that names none of its own."""
     priority: Literal["high", "normal"] | None = None
     """Queue of its nodes; without it: high for starts by people, normal for the rest."""
+    queue: Queue | None = None
+    """Fleet that runs its nodes, in place of those of their types; a node's own `queue` goes before it."""
+    max_concurrency: int | None = Field(default=None, ge=1, le=MAX_CONCURRENCY)
+    """Executions of the workflow at a time; further ones wait in line."""
+    concurrency_key: str | None = Field(default=None, min_length=1, max_length=1000)
+    """Expression over `input`, `vars` and `env`: `max_concurrency` then counts for each of its values alone. None or "": no limit."""
 
 
 class Definition(Part):

@@ -89,6 +89,8 @@ class Graph:
     initial_variables: Mapping[str, Any]
     timeout_seconds: float | None
     priority: str | None
+    max_concurrency: int | None = None
+    concurrency_key: str | None = None
 
     def reads_of_stretch(self, key: str, *, limit: int = 64) -> frozenset[str]:
         """Keys that a run of `key`, and of the pure nodes that may ride along after it, reads from outside."""
@@ -112,7 +114,8 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
     for edge in definition.edges:
         predecessors[edge.target].append(edge.source)
         out[edge.source].append((edge.port, edge.target))
-    nodes = {node.key: _compile_node(node, names, traits_of(node), predecessors[node.key], out[node.key]) for node in definition.nodes}
+    routed = _routing(definition, traits_of)
+    nodes = {node.key: _compile_node(node, names, routed(node), predecessors[node.key], out[node.key]) for node in definition.nodes}
     nodes |= _output_node(definition, names, nodes)
     return Graph(
         nodes={key: nodes[key] for key in _topological(nodes)},
@@ -121,7 +124,17 @@ def compile_graph(definition: Definition, traits_of: Callable[[Node], Traits]) -
         initial_variables=definition.initial_variables,
         timeout_seconds=definition.settings.timeout_seconds,
         priority=definition.settings.priority,
+        max_concurrency=definition.settings.max_concurrency,
+        concurrency_key=definition.settings.concurrency_key,
     )
+
+
+def _routing(definition: Definition, traits_of: Callable[[Node], Traits]) -> Callable[[Node], Traits]:
+    """As `traits_of`, with the fleet of the workflow for the nodes that name none of their own."""
+    fleet = definition.settings.queue
+    if fleet is None:
+        return traits_of
+    return lambda node: traits_of(node) if node.queue else replace(traits_of(node), queue=fleet)
 
 
 def _compile_node(node: Node, names: Names, traits: Traits, predecessors: list[str], out: list[tuple[str, str]]) -> GraphNode:
@@ -168,7 +181,9 @@ def _output_node(definition: Definition, names: Names, nodes: dict[str, GraphNod
         key=OUTPUT_KEY,
         type=OUTPUT_TYPE,
         template=template,
-        traits=Traits(is_pure=True, is_brief=True, queue="default", on_worker_lost="rerun", reads_upstream=False),
+        traits=Traits(
+            is_pure=True, is_brief=True, queue=definition.settings.queue or "default", on_worker_lost="rerun", reads_upstream=False
+        ),
         expected=len(sinks),
         needed=len(sinks) + 1,
         always=True,

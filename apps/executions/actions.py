@@ -14,7 +14,7 @@ from apps.engine.errors import ConflictError, InvalidError, NotFoundError
 from apps.engine.input_schema import input_problems
 from apps.engine.json_values import check_json
 from apps.engine.outcomes import Failed, NodeError, Succeeded
-from apps.executions import handoff, protocol
+from apps.executions import admission, handoff, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.protocol import Ready
 from apps.executions.settling import settle_held
@@ -69,10 +69,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An accepted start. `created` is False when its idempotency key had made this execution before."""
+    """An accepted start. `created` is False when its idempotency key had made this execution before.
+
+    is_limited   it stands in line, or did: a limit concerns it
+    """
 
     execution_id: UUID
     created: bool
+    is_limited: bool = False
 
 
 def start_execution(
@@ -89,7 +93,8 @@ def start_execution(
     """Start a version of a workflow, the published one unless `version` names another.
 
     Inside `transaction.atomic()` the execution is made or undone with the caller's transaction; workers hear of it after the commit.
-    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError.
+    Where a limit on executions at a time concerns it, it is `pending` until its turn comes.
+    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError, InvalidConcurrencyKeyError.
     """
     start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
     return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[
@@ -121,10 +126,12 @@ def start_executions(
     ready = [
         Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
         for one in started
-        if one.created
+        if one.created and not one.is_limited
         for entry in plan["entries"]
     ]
     transaction.on_commit(lambda: handoff.send(ready), robust=True)
+    if any(one.is_limited for one in started):
+        transaction.on_commit(lambda: admission.admit(workspace_id=version.workspace_id, workflow_id=version.workflow_id), robust=True)
     return started
 
 
@@ -151,12 +158,13 @@ def _insert(
             "variables": plan["variables"],
             "business_key": start.business_key,
             "idempotency_key": start.idempotency_key,
+            **admission.place_in_line(plan, input=start.input or {}, variables=plan["variables"]),
         }
         for start in starts
     ]
     with connection.cursor() as cursor:
         cursor.execute(
-            "select * from start_v2(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)",
+            "select * from start_in_line_v1(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval, %s)",
             [
                 version.workspace_id,
                 version.workflow_id,
@@ -168,9 +176,10 @@ def _insert(
                 started_by.id if started_by else None,
                 plan["timeout_seconds"],
                 f"{protocol.DUE_SECONDS} s",
+                None,
             ],
         )
-        return [Started(execution_id, created) for execution_id, created in cursor.fetchall()]
+        return [Started(*row) for row in cursor.fetchall()]
 
 
 def cancel_execution(*, execution_id: UUID) -> str:
@@ -179,7 +188,10 @@ def cancel_execution(*, execution_id: UUID) -> str:
     Returns the new status, `cancelling` or `cancelled`. Raises WrongStatusError when it has ended, ExecutionNotFoundError.
     """
     result = protocol.call_repeating("select cancel_v1(%(execution)s, null) as result", execution=execution_id)
-    return _moved(execution_id, result, allowed={"pending", "running", "paused"}, verb="cancelled")
+    status = _moved(execution_id, result, allowed={"pending", "running", "paused"}, verb="cancelled")
+    if status == "cancelled" and result["was"] != "pending":
+        admission.admit()
+    return status
 
 
 def pause_execution(*, execution_id: UUID) -> str:

@@ -2,16 +2,21 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, Value
+from django.db.models.functions import Cast, Coalesce
 
 from apps.accounts.models import User, Workspace
 from apps.accounts.permissions import Permission
 from apps.core.ids import uuid7
+from apps.core.models import BaseModel
 from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN, ExecutionStatus, NodeRunStatus
 from apps.workflows.models import ShareLink, Workflow, WorkflowVersion
 from apps.workflows.shares import shared_with
 
 ENDED_EXECUTION = sorted(status.value for status in SETTLED_EXECUTION)
+# A slot of a limit is one of these statuses; see sql/admission_v1.sql.
+HOLDING = ["running", "paused", "cancelling"]
+NOBODY = Cast(Value("00000000-0000-0000-0000-000000000000"), models.UUIDField())
 ENDED_NODE_RUN = sorted(status.value for status in SETTLED_NODE_RUN)
 
 
@@ -62,6 +67,13 @@ class Execution(models.Model):
     output = models.JSONField(null=True, blank=True)
     output_ref = models.CharField(max_length=128, null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
+    is_limited = models.BooleanField(
+        default=False, db_default=False, help_text="A limit concerned it at the start: its end may let another one in."
+    )
+    concurrency_key = models.CharField(
+        max_length=255, null=True, default="", db_default="", help_text="Empty: none. Null: not known yet, while it is pending."
+    )
+    max_concurrency = models.IntegerField(null=True, blank=True, help_text="Executions at a time that its version allows, of its key.")
     cancel_requested = models.BooleanField(default=False)
     cancelling_since = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
@@ -96,6 +108,24 @@ class Execution(models.Model):
             models.Index(fields=["business_key", "-created_at"], condition=~Q(business_key=""), name="execution_business_key"),
             models.Index(fields=["workflow", "status", "-created_at"], name="execution_by_workflow"),
             models.Index(F("cancelling_since"), condition=Q(status="cancelling"), name="execution_cancelling"),
+            # The slots that are taken; of a workspace, of a person in it, of a key.
+            models.Index(F("workspace"), F("started_by"), condition=Q(status__in=HOLDING), name="execution_holding"),
+            models.Index(
+                F("workflow"), F("concurrency_key"), condition=Q(status__in=HOLDING, concurrency_key__gt=""), name="execution_key_holding"
+            ),
+            # The lines, one after the other, and each by priority and age; "high" comes before "normal" in the alphabet as well.
+            models.Index(
+                F("workspace"),
+                F("workflow"),
+                F("concurrency_key"),
+                Coalesce(F("started_by"), NOBODY),
+                F("priority"),
+                F("created_at"),
+                F("id"),
+                condition=Q(status="pending", concurrency_key__isnull=False),
+                name="execution_waiting",
+            ),
+            models.Index(F("id"), condition=Q(status="pending", concurrency_key__isnull=True), name="execution_without_key_yet"),
             models.Index(
                 F("deadline_at"),
                 condition=Q(deadline_at__isnull=False, status__in=["pending", "running", "paused"]),
@@ -231,6 +261,55 @@ class ExecutionEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.kind}"
+
+
+class ExecutionLimitQuerySet(models.QuerySet["ExecutionLimit"]):
+    def visible_to(self, user: User) -> "ExecutionLimitQuerySet":
+        """Those of workspaces whose executions `user` sees; that of the installation is for operators."""
+        access = user.access
+        return self if access.is_operator else self.filter(workspace_id__in=access.workspaces_with(Permission.EXECUTION_VIEW))
+
+
+class ExecutionLimit(BaseModel):
+    """How much may run at a time, beside what the workflows say themselves; counted in sql/admission_v1.sql."""
+
+    class Kind(models.TextChoices):
+        INSTALLATION = "installation", "the installation"
+        WORKSPACE = "workspace", "a workspace"
+        USER = "user", "a person in a workspace"
+
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, null=True, blank=True, related_name="+", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Whom it is for; empty: everybody of the workspace for whom there is none.",
+    )
+    max_running = models.IntegerField(null=True, blank=True, help_text="Executions at a time. Empty: no limit.")
+    max_seconds = models.FloatField(null=True, blank=True, help_text="Run time of one execution. Empty: no limit.")
+    set_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
+
+    objects = ExecutionLimitQuerySet.as_manager()
+
+    class Meta:
+        db_table = "execution_limit"
+        constraints = [
+            models.UniqueConstraint(fields=["workspace", "kind", "user"], name="execution_limit_unique", nulls_distinct=False),
+            models.CheckConstraint(
+                condition=Q(kind="installation", workspace__isnull=True, user__isnull=True)
+                | Q(kind="workspace", workspace__isnull=False, user__isnull=True)
+                | Q(kind="user", workspace__isnull=False, max_seconds__isnull=True),
+                name="execution_limit_names_its_kind",
+            ),
+            models.CheckConstraint(condition=Q(max_running__gte=1) | Q(max_running__isnull=True), name="execution_limit_lets_one_run"),
+            models.CheckConstraint(condition=Q(max_seconds__gt=0) | Q(max_seconds__isnull=True), name="execution_limit_leaves_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()}: {self.max_running or 'any number'}"
 
 
 class LinkStart(models.Model):

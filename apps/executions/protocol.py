@@ -74,6 +74,7 @@ class Claim:
     """What a claim found: the node runs, and what they need of their execution.
 
     input   None unless it was asked for
+    is_limited   a limit on executions at a time concerns it: its end may let another one in
     """
 
     execution_id: UUID
@@ -88,6 +89,7 @@ class Claim:
     created_at: str
     runs: tuple[ClaimedRun, ...]
     upstream: Mapping[str, Upstream]
+    is_limited: bool = False
 
 
 _CLAIM = f"""
@@ -102,7 +104,7 @@ with claimed as (
        and e.id = %(execution)s and e.status = 'running'
     returning n.key, n.path, n.claim_token, n.attempt, n.losses, n.revision, n.deferred
 )
-select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.business_key, e.variables, e.created_at::text,
+select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.business_key, e.variables, e.created_at::text, e.is_limited,
        case when %(wants_input)s then e.input end as input,
        -- A claim without an effect need not survive a crash of the database: its random token makes the settle of a lost claim fail.
        case when not %(begins_effect)s then set_config('synchronous_commit', 'off', true) end,
@@ -195,7 +197,8 @@ def claim(
         for run in row["runs"]
     )
     upstream = {key: Upstream(*values) for key, values in (row["upstream"] or {}).items()}
-    shared = {name: row[name] for name in ("workspace_id", "workflow_id", "version_id", "priority", "trigger", "business_key", "variables")}
+    names = ("workspace_id", "workflow_id", "version_id", "priority", "trigger", "business_key", "variables", "is_limited")
+    shared = {name: row[name] for name in names}
     return Claim(execution_id=execution_id, input=row["input"], created_at=row["created_at"], runs=runs, upstream=upstream, **shared)
 
 

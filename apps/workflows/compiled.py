@@ -27,6 +27,8 @@ class StartPlan(TypedDict):
     variables: dict[str, Any]
     timeout_seconds: float | None
     priority: str | None
+    max_concurrency: int | None
+    concurrency_key: str | None
     input_schema: dict[str, Any]
 
 
@@ -61,6 +63,8 @@ def start_plan(graph: Graph) -> StartPlan:
         variables=dict(graph.initial_variables),
         timeout_seconds=graph.timeout_seconds,
         priority=graph.priority,
+        max_concurrency=graph.max_concurrency,
+        concurrency_key=graph.concurrency_key,
         input_schema=dict(graph.input_schema or {}),
     )
 

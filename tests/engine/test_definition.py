@@ -132,7 +132,7 @@ def test_on_error_of_the_settings_reaches_the_nodes_that_name_none():
         (node(position={"x": 1}), "/nodes/0/position/y", None, "a value for 'y'", None),
         (document(edges=[{"source": "a"}]), "/edges/0/target", None, "a value for 'target'", None),
         (document(edges=[{"source": "a", "target": "a", "prt": "x"}]), "/edges/0/prt", "prt", "one of port", "port"),
-        (document(settings={"max_concurrency": 3}), "/settings/max_concurrency", "max_concurrency", "one of on_error", None),
+        (document(settings={"max_parallel": 3}), "/settings/max_parallel", "max_parallel", "one of concurrency_key", None),
         (document(settings={"on_error": "skip"}), "/settings/on_error", '"skip"', "'fail' or 'continue'", None),
         (document(settings={"priority": "hi"}), "/settings/priority", '"hi"', "'high' or 'normal'", "high"),
         (document(variables={"two words": 1}), "/variables/two words", '"two words"', "a text that matches", None),

@@ -2,19 +2,33 @@
 
 from collections.abc import Iterator
 
-from apps.engine.definition import AtLeast, DefaultOutput, Node, Retry
+from apps.engine.definition import AtLeast, DefaultOutput, Node, Retry, Settings
 from apps.engine.pointers import pointer_to
 from apps.engine.problems import Problem
 from apps.engine.validation.draft import Draft, Traits
 
 
 def check_effects(draft: Draft) -> Iterator[Problem]:
-    """Settings of nodes without effect."""
+    """Settings of the workflow and of nodes without effect."""
+    yield from _concurrency(draft.definition.settings)
     for index, node in enumerate(draft.nodes):
         for setting, message in _idle_settings(draft, index, node):
             yield Problem(
                 pointer_to("nodes", index, *setting.split(".")), message, found=setting, expected="only settings that have an effect"
             )
+
+
+def _concurrency(settings: Settings) -> Iterator[Problem]:
+    if settings.concurrency_key is None:
+        return
+    if settings.max_concurrency is None:
+        message = "'concurrency_key' has no effect without 'max_concurrency': nothing limits the executions of a key."
+    elif "${" not in settings.concurrency_key:
+        message = "'concurrency_key' is the same for every execution: an expression is written ${…}."
+    else:
+        return
+    found = settings.concurrency_key
+    yield Problem(pointer_to("settings", "concurrency_key"), message, found=found, expected="only settings that have an effect")
 
 
 def _idle_settings(draft: Draft, index: int, node: Node) -> Iterator[tuple[str, str]]:

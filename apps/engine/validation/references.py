@@ -11,6 +11,7 @@ from apps.engine.problems import Problem, nearest
 from apps.engine.validation.draft import Draft
 from apps.engine.validation.lineage import Lineage
 
+CONCURRENCY_KEY = "/settings/concurrency_key"
 _LOOKS_LIKE_EXPRESSION = re.compile(r"(?:nodes|input|vars|execution)(?:\.[A-Za-z_]\w*)+")
 
 
@@ -25,6 +26,7 @@ class References:
             self._compiled(node.config, names, f"/nodes/{index}/config", draft.verbatim(node)) for index, node in enumerate(draft.nodes)
         ]
         self._output = self._compiled(draft.definition.output, names, "/output")
+        self._concurrency_key = self._compiled(draft.definition.settings.concurrency_key, names, CONCURRENCY_KEY)
 
     def _compiled(self, value: Any, names: Names, base: str, verbatim: frozenset[str] = frozenset()) -> Template:
         template, errors = check_template(value, names, verbatim=verbatim)
@@ -34,6 +36,10 @@ class References:
     def faults(self) -> Iterator[Problem]:
         """Expressions that do not compile, and references to nodes that there are not."""
         yield from self._faults
+        for root in ("nodes", "execution"):
+            if self._concurrency_key.uses(root):
+                message = f"The expression reads `{root}`, but it is evaluated before the execution is there."
+                yield Problem(CONCURRENCY_KEY, message, found=root, expected="only `input`, `vars` and `env`")
         for base, template in self._templates():
             for pointer, expression in template.expressions:
                 for key in expression.nodes:

@@ -105,7 +105,7 @@ def _result(started: Started, *, wait_seconds: float) -> dict[str, Any]:
             wait_until_settled(started.execution_id, wait_seconds)
         finally:
             _waits.release()
-    if wait_seconds or not started.created:
+    if wait_seconds or not started.created or started.is_limited:
         result = queries.get_result(started.execution_id)
     url = output_url(started.execution_id, result.pop("output_ref"))
     return {"id": started.execution_id, "created": started.created, **result, "output_url": url}
