@@ -1,6 +1,7 @@
 """Executions and node runs as tables. Their statuses are written by `protocol` alone, in SQL functions."""
 
 from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q, Value
 from django.db.models.functions import Cast, Coalesce
@@ -288,8 +289,12 @@ class ExecutionLimit(BaseModel):
         related_name="+",
         help_text="Whom it is for; empty: everybody of the workspace for whom there is none.",
     )
-    max_running = models.IntegerField(null=True, blank=True, help_text="Executions at a time. Empty: no limit.")
-    max_seconds = models.FloatField(null=True, blank=True, help_text="Run time of one execution. Empty: no limit.")
+    max_running = models.IntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1)], help_text="Executions at a time. Empty: no limit."
+    )
+    max_seconds = models.FloatField(
+        null=True, blank=True, validators=[MinValueValidator(0.001)], help_text="Run time of one execution. Empty: no limit."
+    )
     set_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")
 
     objects = ExecutionLimitQuerySet.as_manager()

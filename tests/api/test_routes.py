@@ -77,6 +77,7 @@ class Route:
 
 
 SECRET_NAME = "the ledger of Ada"
+LIMITS = {"max_running": 10, "max_seconds": None, "each_person": 5, "people": []}
 START = {"input": {"amount": 1}}
 KEY = {"name": "ci", "scopes": ["workflow.view"]}
 SERVICE_ACCOUNTS = "workspaces/<uuid:workspace_id>/service-accounts"
@@ -213,6 +214,10 @@ ROUTES = [
     Route("post", "workflows/import", others=200, body=EXPORT),
     Route("get", "workspaces/<uuid:workspace_id>/version-retention", apart=True),
     Route("put", "workspaces/<uuid:workspace_id>/version-retention", apart=True, body={"keep": 10}),
+    Route("get", "workspaces/<uuid:workspace_id>/limits", apart=True),
+    Route("put", "workspaces/<uuid:workspace_id>/limits", apart=True, body=LIMITS),
+    Route("get", "limits", ok=403, others=403),
+    Route("put", "limits", ok=403, others=403, body={"max_running": 10, "max_seconds": None}),
     Route("get", "executions", others=200),
     Route("post", "executions", ok=409, needs=P.WORKFLOW_RUN, body={"workflow": "<workflow_id>", **START}),
     Route("post", "executions", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", **START}),

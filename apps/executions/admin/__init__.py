@@ -2,6 +2,7 @@
 
 from apps.executions.admin.events import ExecutionEventAdmin
 from apps.executions.admin.executions import ExecutionAdmin
+from apps.executions.admin.limits import ExecutionLimitAdmin
 from apps.executions.admin.node_runs import NodeRunAdmin
 
-__all__ = ["ExecutionAdmin", "ExecutionEventAdmin", "NodeRunAdmin"]
+__all__ = ["ExecutionAdmin", "ExecutionEventAdmin", "ExecutionLimitAdmin", "NodeRunAdmin"]

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.views import ChangeList
 
 from apps.accounts.models import User
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
@@ -20,6 +21,7 @@ from apps.executions import actions, queries
 from apps.executions.admin.pages import MAY_STEER, duration, node_run_duration, page_context, status_badge
 from apps.executions.looks import LOOKS
 from apps.executions.models import Execution, NodeRun
+from apps.executions.waiting import waiting_of, with_waiting
 from apps.workflows.picture import Picture, picture_of
 
 SHOWN_NODE_RUNS = 200
@@ -31,10 +33,16 @@ MOVES: Mapping[str, tuple[Callable[..., str], frozenset[str], str]] = {
 }
 
 
+class ExecutionList(ChangeList):  # type: ignore[misc]  # unfold has no types
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        with_waiting(self.result_list)
+
+
 @admin.register(Execution)
 class ExecutionAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
-    list_display = ("id", "workflow_name", "status_badge", "trigger", "business_key", "created_at", "duration")
+    list_display = ("id", "workflow_name", "status_badge", "waits_for", "trigger", "business_key", "created_at", "duration")
     list_filter = ("status", "trigger", ("workflow", AutocompleteSelectFilter), ("created_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("workflow",)
@@ -51,6 +59,13 @@ class ExecutionAdmin(IdSearch, ReadOnlyAdmin):
     @admin.display(description="status", ordering="status")
     def status_badge(self, execution: Execution) -> SafeString:
         return status_badge(execution.status)
+
+    @admin.display(description="waits for")
+    def waits_for(self, execution: Any) -> str:
+        return execution.waiting.reason if execution.waiting else "–"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ExecutionList
 
     @admin.display(description="took")
     def duration(self, execution: Execution) -> str:
@@ -89,6 +104,7 @@ def _content(user: User, execution: Execution) -> dict[str, Any]:
     urls = {run.key: reverse("admin:executions_noderun_change", args=[run.id]) for run in node_runs}
     return {
         "badge": status_badge(execution.status),
+        "waiting": waiting_of([execution]).get(execution.id),
         "duration": duration(execution.started_at, execution.finished_at),
         "verbs": [verb for verb, (_, statuses, _) in MOVES.items() if execution.status in statuses],
         "picture": _picture(execution, node_runs, urls),

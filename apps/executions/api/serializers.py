@@ -103,12 +103,24 @@ class BulkStartedOutput(serializers.Serializer[Any]):
     executions = One(many=True, help_text="In the order of the starts.")
 
 
+class WaitingOutput(serializers.Serializer[Any]):
+    scope = serializers.ChoiceField(
+        choices=["workflow", "key", "user", "workspace", "installation"],
+        allow_null=True,
+        help_text="The narrowest limit that is full; null: none is, and it is about to start.",
+    )
+    allowed = serializers.IntegerField(allow_null=True, help_text="Executions at a time of that limit.")
+    position = serializers.IntegerField(help_text="Its place in line, from 1; counted to 10,000, and 10,001 behind that.")
+    reason = serializers.CharField(help_text="All of it as a sentence.")
+
+
 class ExecutionSummaryOutput(serializers.ModelSerializer[Execution]):
     workflow = serializers.UUIDField(source="workflow_id")
     workflow_name = serializers.CharField()
     version = serializers.UUIDField(source="version_id")
     version_number = serializers.IntegerField()
     error = JsonObject(allow_null=True)
+    waiting = WaitingOutput(allow_null=True, default=None, help_text="Of one that is pending: what it waits for, and behind how many.")
 
     class Meta:
         model = Execution
@@ -119,6 +131,7 @@ class ExecutionSummaryOutput(serializers.ModelSerializer[Execution]):
             "version",
             "version_number",
             "status",
+            "waiting",
             "trigger",
             "priority",
             "business_key",

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.executions.api import shared, starting, views
+from apps.executions.api import limits, shared, starting, views
 
 EXECUTION = "executions/<uuid:execution_id>"
 SHARED = "shared/<str:token>"
@@ -19,6 +19,8 @@ urlpatterns = [
     path(NODE_RUN, views.NodeRunView.as_view(), name="node-run"),
     path(f"{NODE_RUN}/output", views.NodeRunOutputView.as_view(), name="node-run-output"),
     path(f"{NODE_RUN}/resolve", views.ResolveView.as_view(), name="resolve-node-run"),
+    path("limits", limits.InstallationLimitsView.as_view(), name="installation-limits"),
+    path("workspaces/<uuid:workspace_id>/limits", limits.WorkspaceLimitsView.as_view(), name="limits"),
     path(SHARED, shared.SharedView.as_view(), name="shared"),
     path(f"{SHARED}/accept", shared.AcceptView.as_view(), name="accept-link"),
     path(f"{SHARED}/executions", shared.SharedStartView.as_view(), name="shared-start"),

@@ -34,6 +34,7 @@ from apps.executions.api.serializers import (
 from apps.executions.api.starting import ExecutionStartView
 from apps.executions.models import NodeRun
 from apps.executions.queries import Filters
+from apps.executions.waiting import with_waiting
 
 PAGE_PARAMETERS = frozenset({"cursor", "limit"})
 NOT_FOUND = {404: ErrorSerializer}
@@ -56,6 +57,7 @@ class ExecutionsView(ExecutionStartView):
         filters = Filters(**ListQuery.read_query(request, besides=PAGE_PARAMETERS))
         pages = self.pagination_class()
         rows = pages.paginate_queryset(queries.list_executions(request.user, filters), request)
+        with_waiting(rows)
         return pages.get_paginated_response(ExecutionSummaryOutput(rows, many=True).data)
 
 
@@ -64,6 +66,7 @@ class ExecutionView(APIView):
     def get(self, request: Request, execution_id: UUID) -> Response:
         """One execution with its node runs."""
         execution = queries.get_execution(request.user, execution_id)
+        with_waiting([execution])
         page = _node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id))
         return Response({**ExecutionOutput(execution).data, "node_runs": page["results"], "node_runs_next": page["next"]})
 
