@@ -77,7 +77,7 @@ def place_in_line(plan: Mapping[str, Any], *, input: Mapping[str, Any], variable
 
 
 def concurrency_key_of(plan: Mapping[str, Any], *, input: Mapping[str, Any], variables: Mapping[str, Any]) -> str:
-    """The value of the workflow's `concurrency_key` for a start; "" without one, and where it is null or an empty text: no limit concerns it.
+    """The value of the workflow's `concurrency_key` for a start; "" without one, and where it is null or an empty text.
 
     plan   `WorkflowVersion.start`
     Raises InvalidConcurrencyKeyError.

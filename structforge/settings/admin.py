@@ -51,6 +51,7 @@ UNFOLD = {
                     _link("Node runs", "list_alt", "executions_noderun", "executions.view_noderun"),
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
                     _link("Limits", "speed", "executions_executionlimit", "executions.view_executionlimit"),
+                    _link("Workers", "memory", "fleet_worker", "fleet.view_worker"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
                     _link("Drafts", "edit_note", "workflows_draft", "workflows.view_draft"),

@@ -21,6 +21,7 @@ from apps.executions import actions, queries
 from apps.executions.admin.pages import MAY_STEER, duration, node_run_duration, page_context, status_badge
 from apps.executions.looks import LOOKS
 from apps.executions.models import Execution, NodeRun
+from apps.executions.notes import with_notes
 from apps.executions.waiting import waiting_of, with_waiting
 from apps.workflows.picture import Picture, picture_of
 
@@ -101,6 +102,7 @@ def _user(request: HttpRequest) -> User:
 def _content(user: User, execution: Execution) -> dict[str, Any]:
     """What is particular to the page of this execution."""
     node_runs = list(queries.list_node_runs(user, execution.id))
+    with_notes(execution.id, node_runs)
     urls = {run.key: reverse("admin:executions_noderun_change", args=[run.id]) for run in node_runs}
     return {
         "badge": status_badge(execution.status),

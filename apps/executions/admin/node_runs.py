@@ -16,6 +16,7 @@ from apps.engine.json_values import InvalidJsonError, loads
 from apps.executions import actions
 from apps.executions.admin.pages import MAY_STEER, node_run_duration, page_context, status_badge
 from apps.executions.models import NodeRun
+from apps.executions.notes import with_notes
 
 DECISIONS = {"rerun": "It runs again.", "success": "It counts as success.", "failed": "It counts as failed."}
 MAX_OUTPUT_BYTES = 60_000
@@ -90,6 +91,7 @@ def _output(request: HttpRequest) -> Any:
 
 def _content(run: NodeRun) -> dict[str, Any]:
     """What is particular to the page of this node run."""
+    with_notes(run.execution_id, [run])
     documents = {"Error": run.error, "Output": run.output, "Input": run.input, "State while it waits": run.deferred}
     return {
         "run": run,

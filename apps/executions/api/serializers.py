@@ -147,6 +147,11 @@ class NodeRunOutput(serializers.ModelSerializer[NodeRun]):
     output = AnyJson(source="shown_output", help_text="Null where it is large: see `output_url`.")
     output_url = serializers.SerializerMethodField(help_text="Where an output is that is too large to be shown here.")
     error = JsonObject(allow_null=True)
+    note = serializers.CharField(
+        allow_null=True,
+        default=None,
+        help_text="What one that is queued waits for, where that will not end by itself: no worker serves queue gpu.",
+    )
 
     class Meta:
         model = NodeRun
@@ -167,6 +172,7 @@ class NodeRunOutput(serializers.ModelSerializer[NodeRun]):
             "output",
             "output_url",
             "error",
+            "note",
         ]
         read_only_fields = fields
 

@@ -33,6 +33,7 @@ from apps.executions.api.serializers import (
 )
 from apps.executions.api.starting import ExecutionStartView
 from apps.executions.models import NodeRun
+from apps.executions.notes import with_notes
 from apps.executions.queries import Filters
 from apps.executions.waiting import with_waiting
 
@@ -96,7 +97,7 @@ class NodeRunView(APIView):
     def get(self, request: Request, execution_id: UUID, key: str) -> Response:
         """One node run with its input and output."""
         path = PathQuery.read_query(request)["path"]
-        return Response(NodeRunDetailOutput(queries.get_node_run(request.user, execution_id, key, path)).data)
+        return _node_run(queries.get_node_run(request.user, execution_id, key, path))
 
 
 class NodeRunOutputView(APIView):
@@ -120,7 +121,7 @@ class ResolveView(APIView):
         queries.check_operable(request.user, execution_id)
         node_run = queries.get_node_run(request.user, execution_id, key, path)
         actions.resolve_uncertain(node_run_id=node_run.id, **data)
-        return Response(NodeRunDetailOutput(queries.get_node_run(request.user, execution_id, key, path)).data)
+        return _node_run(queries.get_node_run(request.user, execution_id, key, path))
 
 
 class EventsView(APIView):
@@ -174,9 +175,15 @@ class ResumeView(_MoveView):
 
 def _node_runs_page(execution_id: UUID, node_runs: Sequence[NodeRun]) -> dict[str, Any]:
     rows = list(node_runs)
+    with_notes(execution_id, rows)
     url = reverse("node-runs", args=[execution_id])
     is_full = len(rows) == queries.MAX_NODE_RUNS
     return {"next": f"{url}?after={rows[-1].id}" if is_full else None, "results": NodeRunOutput(rows, many=True).data}
+
+
+def _node_run(node_run: NodeRun) -> Response:
+    with_notes(node_run.execution_id, [node_run])
+    return Response(NodeRunDetailOutput(node_run).data)
 
 
 def _json(text: bytes) -> HttpResponse:

@@ -34,7 +34,8 @@ begin
       from execution_limit l where l.workspace_id = p_workspace or l.workspace_id is null;
 
     with wanted as (
-        select s.*, (s.ordinality - 1) * interval '1 microsecond' as place from rows from (jsonb_to_recordset(p_starts)
+        -- One instant for all; but in line age decides who comes first, so there each is younger than the one before.
+        select s.*, case when v_limited then (s.ordinality - 1) * interval '1 microsecond' else interval '0' end as place from rows from (jsonb_to_recordset(p_starts)
             as (id uuid, input jsonb, variables jsonb, business_key text, idempotency_key text, concurrency_key text,
                 max_concurrency int)) with ordinality
             as s(id, input, variables, business_key, idempotency_key, concurrency_key, max_concurrency, ordinality)
@@ -46,7 +47,6 @@ begin
         select w.id, p_workspace, p_workflow, p_version, case when v_limited then 'pending' else 'running' end,
                jsonb_array_length(p_entries), 1, p_priority, p_trigger, coalesce(w.business_key, ''), w.idempotency_key,
                coalesce(w.input, '{}'), coalesce(w.variables, '{}'), false, p_started_by,
-               -- One instant for all, but an order among them: age decides who comes first.
                v_now + w.place, case when not v_limited then v_now + w.place end,
                case when not v_limited then v_now + make_interval(secs => v_seconds) end, v_limited, w.concurrency_key, w.max_concurrency
           from wanted w
