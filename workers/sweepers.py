@@ -31,6 +31,7 @@ from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SE
 from apps.executions.settling import settle_held
 from workers import host
 from workers.epoch import Epoch
+from workers.feeding import Feeder
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ class Sweeper:
         self._hold_down = hold_down or HoldDown()
         self._redis = redis
         self._epoch = Epoch(redis)
+        self._feeder = Feeder(self._length)
         self.sweeps: dict[Callable[[], object], float] = {
             self.observe_database: 1.0,
             self.wake: 0.5,
@@ -96,6 +98,7 @@ class Sweeper:
             self.stop_cancelling: 2.0,
             self.end_overdue: 1.0,
             self.let_in: 0.5,
+            self._feeder.feed: 0.25,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -184,7 +187,7 @@ class Sweeper:
 
     def end_overdue(self) -> int:
         """Cancel the executions that are past their deadline; they end as failed, with code `timed_out`."""
-        error = NodeError("timed_out", "The execution took longer than its timeout_seconds.").as_json()
+        error = NodeError("timed_out", "The execution took longer than its timeout_seconds, or than its workspace allows.").as_json()
         rows = fetch("select * from sweep_deadlines_v1(%(limit)s, %(error)s::jsonb)", {"limit": 100, "error": orjson.dumps(error).decode()})
         for row in rows:
             if row["result"].get("sequence") is not None:

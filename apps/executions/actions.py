@@ -14,7 +14,7 @@ from apps.engine.errors import ConflictError, InvalidError, NotFoundError
 from apps.engine.input_schema import input_problems
 from apps.engine.json_values import check_json
 from apps.engine.outcomes import Failed, NodeError, Succeeded
-from apps.executions import admission, handoff, protocol
+from apps.executions import admission, backlog, handoff, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.protocol import Ready
 from apps.executions.settling import settle_held
@@ -121,11 +121,12 @@ def start_executions(
     _check_inputs(version, starts)
     plan: StartPlan = version.start
     priority = priority or plan["priority"] or ("high" if trigger in HIGH_PRIORITY_TRIGGERS else "normal")
+    sent = backlog.starts_to_send(plan, priority, len(starts))
     # One statement, and so a transaction of its own where the caller has none open.
-    started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority)
+    started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority, sent=sent)
     ready = [
         Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
-        for one in started
+        for one in started[:sent]
         if one.created and not one.is_limited
         for entry in plan["entries"]
     ]
@@ -149,7 +150,7 @@ def _check_inputs(version: WorkflowVersion, starts: Sequence[Start]) -> None:
 
 
 def _insert(
-    version: WorkflowVersion, plan: StartPlan, starts: Sequence[Start], *, started_by: User | None, trigger: str, priority: str
+    version: WorkflowVersion, plan: StartPlan, starts: Sequence[Start], *, started_by: User | None, trigger: str, priority: str, sent: int
 ) -> list[Started]:
     documents = [
         {
@@ -176,7 +177,7 @@ def _insert(
                 started_by.id if started_by else None,
                 plan["timeout_seconds"],
                 f"{protocol.DUE_SECONDS} s",
-                None,
+                sent,
             ],
         )
         return [Started(*row) for row in cursor.fetchall()]

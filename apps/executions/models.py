@@ -160,7 +160,7 @@ class NodeRun(models.Model):
     queue = models.CharField(max_length=64)
     worker = models.CharField(max_length=128, blank=True, default="")
     due_at = models.DateTimeField(null=True, blank=True, help_text="When a queued row that nobody claimed is sent again.")
-    sends = models.IntegerField(default=0, help_text="Times that it was sent again.")
+    sends = models.IntegerField(default=0, help_text="Times that it was sent again; below zero: it waits for its first message.")
     queued_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -200,6 +200,9 @@ class NodeRun(models.Model):
         ]
         indexes = [
             models.Index(F("due_at"), condition=Q(status="queued"), name="node_run_due"),
+            models.Index(
+                F("queue"), F("sends"), F("workspace"), F("id"), condition=Q(status="queued", sends__lt=0), name="node_run_unsent"
+            ),
             models.Index(F("lease_until"), condition=Q(status="running"), name="node_run_lease"),
             models.Index(F("wake_at"), condition=Q(status__in=["waiting", "retrying"]), name="node_run_wake"),
             models.Index(F("execution"), condition=Q(status="uncertain"), name="node_run_uncertain"),

@@ -16,6 +16,7 @@ from apps.engine.errors import ConflictError, InvalidError
 from apps.engine.problems import InvalidDefinitionError, Problem
 from apps.engine.validation import validate
 from apps.nodes.registry import all_types
+from apps.workflows.checks import check_allowed
 from apps.workflows.compiled import compile_version, start_plan
 from apps.workflows.merging import EditConflictError, merge_into
 from apps.workflows.models import Workflow, WorkflowVersion
@@ -80,6 +81,7 @@ def create_workflow(
     Raises InvalidDefinitionError, WorkflowNameTakenError; nothing is stored then.
     """
     checked = _check(definition)
+    check_allowed(workspace.pk, checked.definition)
     with transaction.atomic():
         workflow = Workflow(
             workspace=workspace,
@@ -112,6 +114,7 @@ def save_version(
     Raises InvalidDefinitionError, EditConflictError, UnknownBaseError, BaseGoneError; nothing is stored then.
     """
     checked = _check(definition)
+    check_allowed(workflow.workspace_id, checked.definition)
     with transaction.atomic():
         workflow = _lock(workflow.pk)
         newest = workflow.versions.select_related("created_by").defer("definition", "start").latest("number")

@@ -145,6 +145,19 @@ def test_a_definition_whose_limits_mean_nothing_is_refused_at_their_place(ada, o
     assert [error["pointer"] for error in answer["details"]["errors"]] == [pointer]
 
 
+def test_a_definition_that_asks_for_more_run_time_than_there_is_is_refused_when_it_is_saved(ada, bob, operator):
+    ada.put_json(address_of(ada), {**NO_LIMITS, "max_seconds": 100})
+    operator.put_json("/limits", {"max_running": None, "max_seconds": 500})
+    slow, slower = ({**ORDER, "settings": {"timeout_seconds": seconds}} for seconds in (101, 501))
+
+    (error,) = ada.post_json("/workflows", {"definition": slow}, 422)["details"]["errors"]
+    assert (error["pointer"], error["found"], error["expected"]) == ("/settings/timeout_seconds", "101", "at most 100")
+    workflow = make_workflow(ada)
+    ada.post_json(f"/workflows/{workflow['id']}/versions", {"definition": slow}, 422)
+    make_workflow(bob, slow)
+    bob.post_json("/workflows", {"definition": slower}, 422)
+
+
 def test_people_of_other_workspaces_and_people_named_twice_are_refused(ada, bob):
     for people in ([bob], [ada, ada]):
         body = {**NO_LIMITS, "people": [{"user": str(one.user.pk), "max_running": 1} for one in people]}

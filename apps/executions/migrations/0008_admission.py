@@ -14,6 +14,6 @@ WAITING = "waiting_v1(uuid[], int)"
 class Migration(migrations.Migration):
     dependencies = [("executions", "0007_limits"), ("workflows", "0006_fence_of_belongings")]
     operations = [
-        rls.functions(SQL / "admission_v1.sql", START, WAITING),
+        rls.functions(SQL / "admission_v1.sql", START, WAITING, "max_seconds_v1(uuid)"),
         rls.enable("execution_limit", rls.OF_WORKSPACE),
     ]

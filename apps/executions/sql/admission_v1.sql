@@ -56,8 +56,8 @@ begin
         insert into node_run (workspace_id, execution_id, key, path, status, revision, attempt, losses, queue, worker, on_worker_lost,
                               queued_at, due_at, sends)
         select p_workspace, m.id, n.key, '', case when v_limited then 'pending' else 'queued' end, 1, 1, 0, n.queue, '', n.lost,
-               v_now, v_now + case when w.ordinality > p_sent then interval '1 hour' else p_due end,
-               case when w.ordinality > p_sent then -1 else 0 end
+               v_now, v_now + case when w.ordinality > p_sent and not v_limited then interval '1 hour' else p_due end,
+               case when w.ordinality > p_sent and not v_limited then case p_priority when 'high' then -2 else -1 end else 0 end
           from made m join wanted w on w.id = m.id, jsonb_to_recordset(p_entries) as n(key text, queue text, lost text)
     ), history as (
         insert into execution_event (workspace_id, execution_id, sequence, kind, at, status, changes)
@@ -105,6 +105,11 @@ begin
         interval '0', null) s;
     return v_id;
 end $$;
+
+-- How long an execution of this workspace may run, in seconds; null: as long as its workflow allows.
+create function max_seconds_v1(p_workspace uuid) returns double precision language sql stable security definer as $$
+    select min(l.max_seconds) from execution_limit l where l.workspace_id = p_workspace or l.workspace_id is null
+$$;
 
 -- The limit on executions at a time of one person in a workspace: their own, else that of everybody; null: none. Nobody has no limit.
 create function limit_of_person_v1(p_workspace uuid, p_person uuid) returns int language sql stable as $$
@@ -239,8 +244,7 @@ begin
         update execution e
            set status = 'running', started_at = v_now, event_seq = e.event_seq + 1,
                -- The limit of its run time counts from here on: to wait in line is not to run.
-               deadline_at = v_now + make_interval(secs => least((v.start->>'timeout_seconds')::double precision, (
-                   select min(l.max_seconds) from execution_limit l where l.workspace_id = e.workspace_id or l.workspace_id is null)))
+               deadline_at = v_now + make_interval(secs => least((v.start->>'timeout_seconds')::double precision, max_seconds_v1(e.workspace_id)))
           from workflow_version v
          where e.id = any (v_admitted) and e.status = 'pending' and v.id = e.version_id
         returning e.id, e.workspace_id, e.version_id, e.priority, e.event_seq
