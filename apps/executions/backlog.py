@@ -6,6 +6,7 @@ what the fleet works off within about a second; the rest waits as rows, and the 
 
 import os
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from math import ceil
@@ -18,6 +19,8 @@ from apps.executions.handoff import publishing, queue_name, share
 # What is sent ahead, in brief node runs, of which sixteen share a message; and of messages with one node run each.
 WINDOW_RUNS = 1024
 WINDOW_MESSAGES = 200
+# While there is no room, more starts need not ask each for itself.
+ASK_EVERY_SECONDS = 0.02
 
 
 class Room:
@@ -25,14 +28,17 @@ class Room:
 
     def __init__(self) -> None:
         self._left: dict[str, int] = {}
+        self._asked_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def take(self, queue: str, wanted: int, *, most: int) -> int:
         """How many of `wanted` messages may be sent now, where the queue is to hold no more than `most`."""
         with self._lock:
             left = self._left.get(queue, 0)
-            if left < wanted:
+            now = time.monotonic()
+            if left < wanted and now - self._asked_at.get(queue, 0.0) > ASK_EVERY_SECONDS:
                 left = most - length_of(queue)
+                self._asked_at[queue] = now
             granted = max(0, min(wanted, left))
             self._left[queue] = left - granted
             return granted

@@ -96,6 +96,11 @@ def set_installation_limits(*, max_running: int | None, max_seconds: float | Non
     _replace(ExecutionLimit.objects.filter(kind=Kind.INSTALLATION), [wanted], set_by)
 
 
+def forget_person(workspace_id: UUID, user_id: UUID) -> None:
+    """Drop the limit of somebody who leaves the workspace."""
+    ExecutionLimit.objects.filter(workspace_id=workspace_id, user_id=user_id).delete()
+
+
 def check_operator(user: User) -> None:
     """Raise NotAnOperatorError unless `user` operates the installation."""
     if not user.access.is_operator:

@@ -8,8 +8,9 @@ from django.db import connection
 
 from apps.executions.models import Execution
 
-# So far a place in line is counted; beyond it nobody cares for the very number.
+# So far a place in line is counted, of one execution and of each in a list; beyond it nobody cares for the very number.
 MAX_COUNTED = 10_000
+MAX_COUNTED_IN_LISTS = 1000
 
 _WAITING = "select execution_id, scope, allowed, ahead, key from waiting_v1(%s::uuid[], %s)"
 _SCOPES = {
@@ -27,20 +28,21 @@ class Waiting:
 
     scope     the narrowest limit that is full: workflow, key, user, workspace, installation; None: none is, and it is about to start
     allowed   executions at a time of that limit
-    position  its place in line, from 1, among those that wait for the same; MAX_COUNTED + 1 for all further ones
+    position  its place in line, from 1, among those that wait for the same; `counted` + 1 for all further ones
     """
 
     scope: str | None
     allowed: int | None
     position: int
     key: str | None
+    counted: int
 
     @property
     def reason(self) -> str:
         """As a sentence: `3rd in line: the workflow allows 2 at once`."""
         if self.scope is None:
             return "about to start"
-        place = _ordinal(self.position) if self.position <= MAX_COUNTED else f"beyond the {_ordinal(MAX_COUNTED)}"
+        place = _ordinal(self.position) if self.position <= self.counted else f"beyond the {_ordinal(self.counted)}"
         return f"{place} in line: {_SCOPES[self.scope].format(allowed=self.allowed, key=self.key)}"
 
 
@@ -49,9 +51,10 @@ def waiting_of(executions: Iterable[Execution]) -> Mapping[UUID, Waiting]:
     pending = [execution.pk for execution in executions if execution.status == "pending"]
     if not pending:
         return {}
+    counted = MAX_COUNTED if len(pending) == 1 else MAX_COUNTED_IN_LISTS
     with connection.cursor() as cursor:
-        cursor.execute(_WAITING, [pending, MAX_COUNTED])
-        return {row[0]: Waiting(scope=row[1], allowed=row[2], position=row[3] + 1, key=row[4]) for row in cursor.fetchall()}
+        cursor.execute(_WAITING, [pending, counted])
+        return {row[0]: Waiting(row[1], row[2], row[3] + 1, row[4], counted) for row in cursor.fetchall()}
 
 
 def with_waiting(executions: Sequence[Execution]) -> None:

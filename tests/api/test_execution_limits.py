@@ -93,6 +93,17 @@ def test_limits_are_shown_with_their_use_so_far(ada, bob):
     }
 
 
+def test_the_limit_of_somebody_goes_when_they_leave(ada, bob):
+    workspace = ada.post_json("/workspaces", {"name": "together"}, 201)["id"]
+    Membership.objects.create(workspace_id=workspace, user=bob.user, role="operator")
+    people = [{"user": str(bob.user.pk), "max_running": 1}]
+    ada.put_json(f"/workspaces/{workspace}/limits", {**NO_LIMITS, "people": people})
+
+    ada.delete_json(f"/workspaces/{workspace}/members/{bob.user.pk}")
+
+    assert ada.get_json(f"/workspaces/{workspace}/limits")["people"] == []
+
+
 def test_whoever_waits_begins_as_soon_as_a_limit_is_raised_or_dropped(ada):
     workflow = make_workflow(ada)
     ada.put_json(address_of(ada), {**NO_LIMITS, "max_running": 1})

@@ -1,6 +1,7 @@
 """Limits on executions at a time: who runs, who stands in line, and who is next."""
 
 import json
+import threading
 from typing import Any
 from uuid import UUID
 
@@ -9,11 +10,13 @@ from django.conf import settings
 from django.db import connection
 from redis import Redis
 
+from apps.executions import waiting
 from apps.executions.actions import Start, cancel_execution, pause_execution, resume_execution, start_execution, start_executions
 from apps.executions.admission import InvalidConcurrencyKeyError, admit
 from apps.executions.models import Execution, ExecutionEvent, ExecutionLimit, NodeRun
 from apps.workflows.models import WorkflowVersion
 from tests.factories import make_version, make_workspace
+from tests.processes import wait_for
 from tests.workers.driving import drive
 from tests.workers.test_runner import START, document, put
 from workers.sweepers import HoldDown, Sweeper
@@ -217,6 +220,41 @@ def test_raising_or_dropping_a_limit_lets_the_waiting_in(sweeper):
     assert sweeper.let_in() == 2
 
     assert statuses(*executions) == ["running"] * 4
+
+
+def test_a_sweeper_that_runs_lets_the_next_one_in_though_the_end_told_nobody(sweeper):
+    """The first one began before there was a limit: its worker does not know that anybody waits for its end."""
+    version = limited(None)
+    first = start(version)
+    limit(kind="workspace", workspace=version.workspace, max_running=1)
+    second = start(version)
+    drive(first)
+    assert statuses(first, second) == ["success", "pending"]
+
+    stop = threading.Event()
+    thread = threading.Thread(target=sweeper.run, args=(stop,))
+    thread.start()
+    try:
+        wait_for(lambda: status(second) == "running", within_seconds=30)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_line_is_counted_no_further_than_anybody_cares(monkeypatch):
+    monkeypatch.setattr(waiting, "MAX_COUNTED_IN_LISTS", 2)
+    version = limited(1)
+    for _ in range(5):
+        start(version)
+
+    found = waiting.waiting_of(Execution.objects.filter(status="pending"))
+
+    assert sorted(one.reason for one in found.values()) == [
+        "1st in line: the workflow allows 1 at once",
+        "2nd in line: the workflow allows 1 at once",
+        "beyond the 2nd in line: the workflow allows 1 at once",
+        "beyond the 2nd in line: the workflow allows 1 at once",
+    ]
 
 
 def test_two_versions_of_a_workflow_share_its_slots():

@@ -110,7 +110,9 @@ class WaitingOutput(serializers.Serializer[Any]):
         help_text="The narrowest limit that is full; null: none is, and it is about to start.",
     )
     allowed = serializers.IntegerField(allow_null=True, help_text="Executions at a time of that limit.")
-    position = serializers.IntegerField(help_text="Its place in line, from 1; counted to 10,000, and 10,001 behind that.")
+    position = serializers.IntegerField(
+        help_text="Its place in line, from 1; counted to 10,000, in lists to 1,000, and one more behind that."
+    )
     reason = serializers.CharField(help_text="All of it as a sentence.")
 
 

@@ -52,13 +52,15 @@ begin
           from wanted w
         on conflict (workflow_id, idempotency_key) where idempotency_key is not null do nothing
         returning e.id, e.idempotency_key
+    ), later as (
+        select w.id from wanted w where w.ordinality > p_sent and not v_limited
     ), runs as (
         insert into node_run (workspace_id, execution_id, key, path, status, revision, attempt, losses, queue, worker, on_worker_lost,
                               queued_at, due_at, sends)
         select p_workspace, m.id, n.key, '', case when v_limited then 'pending' else 'queued' end, 1, 1, 0, n.queue, '', n.lost,
-               v_now, v_now + case when w.ordinality > p_sent and not v_limited then interval '1 hour' else p_due end,
-               case when w.ordinality > p_sent and not v_limited then case p_priority when 'high' then -2 else -1 end else 0 end
-          from made m join wanted w on w.id = m.id, jsonb_to_recordset(p_entries) as n(key text, queue text, lost text)
+               v_now, v_now + case when m.id in (select l.id from later l) then interval '1 hour' else p_due end,
+               case when m.id in (select l.id from later l) then case p_priority when 'high' then -2 else -1 end else 0 end
+          from made m, jsonb_to_recordset(p_entries) as n(key text, queue text, lost text)
     ), history as (
         insert into execution_event (workspace_id, execution_id, sequence, kind, at, status, changes)
         select p_workspace, m.id, 1, 'started', v_now, case when v_limited then 'pending' else 'running' end,
