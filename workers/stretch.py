@@ -113,7 +113,7 @@ class Stretch:
         self._graph, self._claim, self._run, self._values = graph, claim, run, values
         self._is_shared = is_shared
         self.settlement = Settlement(graph, key=run.key, path=run.path, token=run.token)
-        self.held = Held(execution_id=claim.execution_id, run=run, give_up=self._give_up)
+        self.held = Held(execution_id=claim.execution_id, run=run, give_up=self._give_up, holds=claim.holds)
         self._current = run.key
 
     def go(self) -> dict[str, Any]:
@@ -138,6 +138,8 @@ class Stretch:
         node = self._graph.nodes[key]
         if not node.traits.is_pure or self.settlement.is_fatal or len(self.settlement) >= MAX_RIDERS:
             return False
+        if self.held.holds and not self.held.holds.isdisjoint(("", key)):
+            return False  # it is queued, where the hold keeps it
         if not node.traits.is_brief and (waiting or self._is_shared):
             return False  # others can run it meanwhile
         return time.monotonic() - begun < MAX_RIDE_SECONDS
@@ -213,6 +215,7 @@ class Stretch:
             upstream=self._values.upstream(node) if node.traits.reads_upstream else {},
             state=(deferred or {}).get("state"),
             signal=(deferred or {}).get("signal"),
+            connected_ports=frozenset(port for port, _ in node.out),
         )
 
     def _run_interruptibly(self, node: GraphNode, config: Any, context: RunContext, *, is_resumed: bool) -> Outcome:

@@ -63,6 +63,7 @@ class RunContext:
     upstream          {node key: output} of the direct predecessors that ran, in the order of the edges; empty unless `reads_upstream`
     state             what `Deferred.state` held; None on a first run
     signal            payload of the signal that woke the node run, None when its time came
+    connected_ports   ports that an edge leaves from
     """
 
     execution_id: str
@@ -77,6 +78,7 @@ class RunContext:
     upstream: Mapping[str, Any] = field(default_factory=dict)
     state: Any = None
     signal: Any = None
+    connected_ports: frozenset[str] = frozenset()
     settings: Mapping[str, Any] = field(default_factory=dict)
     _cancelled: threading.Event = field(default_factory=threading.Event)
     _on_cancel: list[Callable[[], None]] = field(default_factory=list)

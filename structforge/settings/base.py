@@ -200,6 +200,8 @@ ACCOUNT_RATE_LIMITS = {
     "link_start": "30/m/key",
     "link_start_all": "120/m/key",
     "person_lookup": "30/10m/key",
+    # of addresses that resume an execution, per address of the caller and per token
+    "resume": "600/m/ip,30/m/key",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 MFA_ADAPTER = "apps.accounts.adapters.MfaAdapter"
@@ -254,7 +256,8 @@ def frontend_urls(public_url: str) -> dict[str, str]:
     return {name: f"{public_url.rstrip('/')}{path}" for name, path in pages.items()}
 
 
-HEADLESS_FRONTEND_URLS = frontend_urls(env.str("PUBLIC_URL", default=""))
+PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
+HEADLESS_FRONTEND_URLS = frontend_urls(PUBLIC_URL)
 SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN
