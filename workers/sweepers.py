@@ -27,8 +27,11 @@ from apps.executions import protocol
 from apps.executions.announcements import announce_change, announce_hint
 from apps.executions.connection import TRANSIENT, fetch
 from apps.executions.handoff import queue_name, send
+from apps.executions.holds import sweep_holds
 from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SECONDS, MAX_LOSSES, ready_of
 from apps.executions.settling import settle_held
+from apps.executions.waking import PRUNE as PRUNE_EVENTS
+from apps.executions.waking import deliver_event
 from workers import host
 from workers.epoch import Epoch
 
@@ -95,6 +98,8 @@ class Sweeper:
             self.check_epoch: 1.0,
             self.stop_cancelling: 2.0,
             self.end_overdue: 1.0,
+            self.deliver_events: 1.0,
+            self.keep_holds: 1.0,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -190,6 +195,15 @@ class Sweeper:
                 announce_change(row["execution_id"], row["result"])
         return len(rows)
 
+    def deliver_events(self) -> int:
+        """Go on with events whose delivery broke off, and with those that are kept and awaited now."""
+        rows = fetch("select id from undelivered_events_v1(%(limit)s)", {"limit": 100})
+        return sum(deliver_event(event_id=row["id"]) for row in rows)
+
+    def keep_holds(self) -> int:
+        """Put aside what is held, end the holds that are over, and send what released ones had put aside."""
+        return sweep_holds()
+
     def check_invariants(self) -> int:
         rows = fetch("select * from broken_invariants_v1()", {})
         for row in rows:
@@ -197,8 +211,8 @@ class Sweeper:
         return len(rows)
 
     def prune_expired(self) -> int:
-        """Delete sessions and cached values that have expired."""
-        return sum(len(rows) for statement in (PRUNE_SESSIONS, PRUNE_CACHE) for rows in _batches(statement))
+        """Delete sessions and cached values that have expired, and events of long ago."""
+        return sum(len(rows) for statement in (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_EVENTS) for rows in _batches(statement))
 
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
         send(ready_of(row) for row in rows)

@@ -8,6 +8,7 @@ from apps.accounts.models import User, Workspace
 from apps.accounts.permissions import Permission
 from apps.core.ids import uuid7
 from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN, ExecutionStatus, NodeRunStatus
+from apps.executions.models_waiting import WAITS_FOR_LENGTH, Hold, ReceivedEvent
 from apps.workflows.models import ShareLink, Workflow, WorkflowVersion
 from apps.workflows.shares import shared_with
 
@@ -136,8 +137,17 @@ class NodeRun(models.Model):
     effect_started_at = models.DateTimeField(null=True, blank=True)
     on_worker_lost = models.CharField(max_length=8, default="rerun", help_text="rerun, ask or fail.")
     wake_at = models.DateTimeField(null=True, blank=True)
-    waits_for = models.CharField(max_length=128, null=True, blank=True, help_text="Name of the signal that wakes it.")
+    waits_for = models.CharField(max_length=WAITS_FOR_LENGTH, null=True, blank=True, help_text="Name of the signal that wakes it.")
     deferred = models.JSONField(null=True, blank=True, help_text='{"state": any, "signal": any} of a deferred node.')
+    held_by = models.ForeignKey(
+        Hold,
+        on_delete=models.DO_NOTHING,
+        null=True,
+        related_name="+",
+        db_constraint=False,
+        db_index=False,
+        help_text="Hold that put it aside.",
+    )
     port = models.CharField(max_length=64, null=True, blank=True)
     input = models.JSONField(null=True, blank=True, help_text="The config with its expressions resolved.")
     output = models.JSONField(null=True, blank=True)
@@ -172,6 +182,10 @@ class NodeRun(models.Model):
             models.Index(F("lease_until"), condition=Q(status="running"), name="node_run_lease"),
             models.Index(F("wake_at"), condition=Q(status__in=["waiting", "retrying"]), name="node_run_wake"),
             models.Index(F("execution"), condition=Q(status="uncertain"), name="node_run_uncertain"),
+            models.Index(F("held_by"), condition=Q(status="queued", held_by__isnull=False), name="node_run_held"),
+            models.Index(
+                fields=["workspace", "waits_for"], condition=Q(status="waiting", waits_for__isnull=False), name="node_run_waits_for"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -257,3 +271,18 @@ class EngineState(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+__all__ = [
+    "EngineState",
+    "Execution",
+    "ExecutionEvent",
+    "ExecutionEventQuerySet",
+    "ExecutionQuerySet",
+    "Gate",
+    "Hold",
+    "LinkStart",
+    "NodeRun",
+    "NodeRunQuerySet",
+    "ReceivedEvent",
+]

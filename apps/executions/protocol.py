@@ -74,6 +74,7 @@ class Claim:
     """What a claim found: the node runs, and what they need of their execution.
 
     input   None unless it was asked for
+    holds   keys of nodes that are held, though these were not; what rides along must not begin either
     """
 
     execution_id: UUID
@@ -88,10 +89,15 @@ class Claim:
     created_at: str
     runs: tuple[ClaimedRun, ...]
     upstream: Mapping[str, Upstream]
+    holds: frozenset[str] = frozenset()
 
 
 _CLAIM = f"""
-with claimed as (
+with holds as materialized (
+    select h.node_key from hold h, execution e
+     where e.id = %(execution)s and h.released_at is null
+       and (h.workspace_id is null or h.workspace_id = e.workspace_id) and (h.workflow_id is null or h.workflow_id = e.workflow_id)
+), claimed as (
     update node_run n
        set status = 'running', claim_token = c.token, lease_until = clock_timestamp() + {_LEASE}, started_at = clock_timestamp(),
            worker = %(worker)s, due_at = null, revision = n.revision + 1,
@@ -100,10 +106,11 @@ with claimed as (
      where n.execution_id = %(execution)s and n.key = c.key and n.path = %(path)s
        and (n.status = 'queued' or n.status = 'running' and n.claim_token = c.token)
        and e.id = %(execution)s and e.status = 'running'
+       and not exists (select from holds h where h.node_key in ('', n.key))
     returning n.key, n.path, n.claim_token, n.attempt, n.losses, n.revision, n.deferred
 )
 select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.business_key, e.variables, e.created_at::text,
-       case when %(wants_input)s then e.input end as input,
+       case when %(wants_input)s then e.input end as input, (select array_agg(h.node_key) from holds h) as holds,
        -- A claim without an effect need not survive a crash of the database: its random token makes the settle of a lost claim fail.
        case when not %(begins_effect)s then set_config('synchronous_commit', 'off', true) end,
        (select jsonb_agg(to_jsonb(c) || jsonb_build_object('live', (
@@ -130,7 +137,11 @@ renewed as (
      where n.execution_id = h.execution and n.key = h.key and n.path = h.path and n.claim_token = h.token and n.status = 'running'
     returning n.claim_token
 )
-select h.token, r.claim_token is null as is_lost, e.status = 'cancelling' as is_cancelled
+select h.token, r.claim_token is null as is_lost, e.status = 'cancelling' as is_cancelled,
+       (select array_agg(o.node_key) from hold o
+         where o.released_at is null
+           and (o.workspace_id is null or o.workspace_id = e.workspace_id)
+           and (o.workflow_id is null or o.workflow_id = e.workflow_id)) as holds
   from held h left join renewed r on r.claim_token = h.token left join execution e on e.id = h.execution
 """
 
@@ -196,7 +207,10 @@ def claim(
     )
     upstream = {key: Upstream(*values) for key, values in (row["upstream"] or {}).items()}
     shared = {name: row[name] for name in ("workspace_id", "workflow_id", "version_id", "priority", "trigger", "business_key", "variables")}
-    return Claim(execution_id=execution_id, input=row["input"], created_at=row["created_at"], runs=runs, upstream=upstream, **shared)
+    holds = frozenset(row["holds"] or ())
+    return Claim(
+        execution_id=execution_id, input=row["input"], created_at=row["created_at"], runs=runs, upstream=upstream, holds=holds, **shared
+    )
 
 
 def read_outputs(*, execution_id: UUID, keys: Sequence[str]) -> dict[str, Upstream]:
@@ -224,7 +238,7 @@ def ready_in(result: Mapping[str, Any], *, execution_id: UUID, version_id: UUID)
 
 
 def renew(*, held: Sequence[tuple[UUID, ClaimedRun]]) -> list[dict[str, Any]]:
-    """Renew leases: [{"token", "is_lost", "is_cancelled"}], one for each claim."""
+    """Renew leases: [{"token", "is_lost", "is_cancelled", "holds"}], one for each claim; `holds` as in a claim, "" for every node."""
     return fetch(
         _RENEW,
         {

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, F, Func, IntegerField, JSONField, Q, When
+from django.db.models import Case, CharField, F, Func, IntegerField, JSONField, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import JSONObject
 
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
@@ -13,7 +14,7 @@ from apps.core import object_store
 from apps.core.api.renderers import dumps
 from apps.engine.errors import NotFoundError
 from apps.executions.actions import ExecutionNotFoundError
-from apps.executions.models import Execution, ExecutionEvent, ExecutionQuerySet, NodeRun, NodeRunQuerySet
+from apps.executions.models import Execution, ExecutionEvent, ExecutionQuerySet, Hold, NodeRun, NodeRunQuerySet
 from apps.workflows.access import require
 
 MAX_NODE_RUNS = 1000  # in one answer
@@ -109,12 +110,12 @@ def list_node_runs(user: User, execution_id: UUID, *, after: int = 0, limit: int
     """
     found = _node_runs(user, execution_id).filter(id__gt=after).annotate(output_bytes=_StoredSize("output"))
     small = Case(When(output_bytes__lte=SHOWN_BYTES, then=F("output")), default=None, output_field=JSONField())
-    return found.defer("input", "output", "deferred").annotate(shown_output=small).order_by("id")[:limit]
+    return found.defer("input", "output", "deferred").annotate(shown_output=small, hold=_hold()).order_by("id")[:limit]
 
 
 def get_node_run(user: User, execution_id: UUID, key: str, path: str = "") -> NodeRun:
     """One node run with its input and output. Raises NodeRunNotFoundError."""
-    node_run = _node_runs(user, execution_id).filter(key=key, path=path).first()
+    node_run = _node_runs(user, execution_id).filter(key=key, path=path).annotate(hold=_hold()).first()
     if node_run is None:
         raise NodeRunNotFoundError(f"Execution {execution_id} has no run of node '{key}' (yet), or you may not see it.", key=key, path=path)
     return node_run
@@ -137,6 +138,25 @@ def list_events(user: User, execution_id: UUID, *, after: int = 0) -> Sequence[E
 
 def _node_runs(user: User, execution_id: UUID) -> NodeRunQuerySet:
     return NodeRun.objects.visible_to(user).filter(execution_id=execution_id)
+
+
+def _hold() -> Case:
+    """{"id", "scope", "reason", "by", "since", "until"} of the oldest hold that keeps a queued node run back; None where none does."""
+    covering = Hold.objects.in_force().filter(
+        Q(workspace__isnull=True) | Q(workspace=OuterRef("workspace")),
+        Q(workflow__isnull=True) | Q(workflow=OuterRef("execution__workflow")),
+        Q(node_key="") | Q(node_key=OuterRef("key")),
+    )
+    scope = Case(
+        When(workspace__isnull=True, then=Value(Hold.Scope.INSTALLATION)),
+        When(workflow__isnull=True, then=Value(Hold.Scope.WORKSPACE)),
+        When(node_key="", then=Value(Hold.Scope.WORKFLOW)),
+        default=Value(Hold.Scope.NODE),
+        output_field=CharField(),
+    )
+    shown = JSONObject(id="id", scope=scope, reason="reason", by="created_by__username", since="created_at", until="until")
+    found = Subquery(covering.order_by("created_at").values(json=shown)[:1])
+    return Case(When(status="queued", then=found), default=None, output_field=JSONField())
 
 
 def _output(row: NodeRun | Execution, what: str) -> bytes:

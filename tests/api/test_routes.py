@@ -42,6 +42,7 @@ PUBLIC = {
     "api/v1/auth/password/reset/confirm",
     "api/v1/auth/oidc/login",
     "api/v1/auth/oidc/callback",
+    "api/v1/resume/<str:token>",
     "api/v1/shared/<str:token>",
     "api/v1/shared/<str:token>/executions",
     "api/v1/shared/<str:token>/executions/<uuid:execution_id>",
@@ -227,6 +228,11 @@ ROUTES = [
     Route("post", "executions/<uuid:execution_id>/cancel", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/pause", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/resume", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("get", "holds", others=200),
+    Route("post", "holds", ok=201, needs=P.WORKFLOW_EDIT, body={"scope": "workflow", "workflow": "<workflow_id>", "reason": "x"}),
+    Route("get", "holds/<uuid:hold_id>", needs=P.WORKFLOW_VIEW, refused=404),
+    Route("delete", "holds/<uuid:hold_id>", ok=204, apart=True),
+    Route("post", "signals", ok=202, apart=True, body={"workspace": "<workspace_id>", "event": "order.paid"}),
 ]
 
 
@@ -296,6 +302,8 @@ def things(ada: ApiClient) -> dict[str, str]:
         "<uuid:link_id>": (link := ada.post_json(f"/workflows/{made['id']}/links", {"level": "editor"}, 201))["id"],
         "<str:token>": link["token"],
         "<second_workspace_id>": str(second.pk),
+        "<workspace_id>": workspace,
+        "<uuid:hold_id>": ada.post_json("/holds", {"scope": "workflow", "workflow": made["id"], "reason": SECRET_NAME}, 201)["id"],
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:execution_id>": started["id"],
@@ -411,6 +419,7 @@ EXAMPLES = {
     "<uuid:share_id>": "0" * 32,
     "<uuid:link_id>": "0" * 32,
     "<str:token>": "token",
+    "<uuid:hold_id>": "0" * 32,
     **{f"<uuid:{name}>": "0" * 32 for name in ("user_id", "role_id", "team_id", "invitation_id")},
     "<int:number>": "1",
     "<str:key>": "start",

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 from rest_framework import serializers
 
 from apps.core.api.serializers import AnyJson, InputSerializer, JsonObject
-from apps.engine.statuses import ExecutionStatus
-from apps.executions.models import Execution, ExecutionEvent, NodeRun
+from apps.engine.statuses import ExecutionStatus, NodeRunStatus
+from apps.engine.waits import WEBHOOK
+from apps.executions.models import Execution, ExecutionEvent, Hold, NodeRun
+from apps.executions.tokens import Place, resume_token
 
 MAX_WAIT_SECONDS = 60
 STATUSES = [status.value for status in ExecutionStatus]
@@ -130,10 +133,24 @@ class ExecutionSummaryOutput(serializers.ModelSerializer[Execution]):
         read_only_fields = fields
 
 
+class HoldShownOutput(serializers.Serializer[Any]):
+    """The hold that keeps a node run back."""
+
+    id = serializers.UUIDField()
+    scope = serializers.ChoiceField(choices=Hold.Scope.choices)
+    reason = serializers.CharField()
+    by = serializers.CharField(allow_null=True, help_text="Username.")
+    since = serializers.CharField(help_text="Date and time.")
+    until = serializers.CharField(allow_null=True, help_text="Date and time.")
+
+
 class NodeRunOutput(serializers.ModelSerializer[NodeRun]):
     output = AnyJson(source="shown_output", help_text="Null where it is large: see `output_url`.")
     output_url = serializers.SerializerMethodField(help_text="Where an output is that is too large to be shown here.")
     error = JsonObject(allow_null=True)
+    waits_for = serializers.CharField(allow_null=True, help_text="What wakes it: `event:<name>:<correlation key>`, or `webhook`.")
+    hold = HoldShownOutput(allow_null=True, help_text="What keeps it from beginning, while it is queued.")
+    resume_url = serializers.SerializerMethodField(help_text="While it waits for a webhook: a request there makes it go on.")
 
     class Meta:
         model = NodeRun
@@ -150,12 +167,18 @@ class NodeRunOutput(serializers.ModelSerializer[NodeRun]):
             "started_at",
             "finished_at",
             "wake_at",
+            "hold",
+            "waits_for",
+            "resume_url",
             "port",
             "output",
             "output_url",
             "error",
         ]
         read_only_fields = fields
+
+    def get_resume_url(self, node_run: NodeRun) -> str | None:
+        return resume_url(node_run) if node_run.status == NodeRunStatus.WAITING and node_run.waits_for == WEBHOOK else None
 
     def get_output_url(self, node_run: Any) -> str | None:
         is_elsewhere = node_run.output_ref is not None or (node_run.output_bytes is not None and node_run.shown_output is None)
@@ -233,6 +256,12 @@ class StatusOutput(serializers.Serializer[Any]):
 
 def output_url(execution_id: Any, ref: str | None) -> str | None:
     return reverse("execution-output", args=[execution_id]) if ref is not None else None
+
+
+def resume_url(node_run: NodeRun) -> str:
+    """A whole address where PUBLIC_URL tells it, else the path on this host."""
+    token = resume_token(Place(node_run.execution_id, node_run.key, node_run.path))
+    return f"{settings.PUBLIC_URL}{reverse('resume', args=[token])}"
 
 
 def node_output_url(node_run: NodeRun) -> str:

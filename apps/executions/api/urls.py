@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.executions.api import shared, starting, views
+from apps.executions.api import holds, shared, starting, views, waking
 
 EXECUTION = "executions/<uuid:execution_id>"
 SHARED = "shared/<str:token>"
@@ -19,6 +19,10 @@ urlpatterns = [
     path(NODE_RUN, views.NodeRunView.as_view(), name="node-run"),
     path(f"{NODE_RUN}/output", views.NodeRunOutputView.as_view(), name="node-run-output"),
     path(f"{NODE_RUN}/resolve", views.ResolveView.as_view(), name="resolve-node-run"),
+    path("holds", holds.HoldsView.as_view(), name="holds"),
+    path("holds/<uuid:hold_id>", holds.HoldView.as_view(), name="hold"),
+    path("signals", waking.SignalsView.as_view(), name="signals"),
+    path("resume/<str:token>", waking.ResumeView.as_view(), name="resume"),
     path(SHARED, shared.SharedView.as_view(), name="shared"),
     path(f"{SHARED}/accept", shared.AcceptView.as_view(), name="accept-link"),
     path(f"{SHARED}/executions", shared.SharedStartView.as_view(), name="shared-start"),
