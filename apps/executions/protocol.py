@@ -100,7 +100,7 @@ with holds as materialized (
 ), claimed as (
     update node_run n
        set status = 'running', claim_token = c.token, lease_until = clock_timestamp() + {_LEASE}, started_at = clock_timestamp(),
-           worker = %(worker)s, due_at = null, revision = n.revision + 1,
+           worker = %(worker)s, due_at = null, held_by_id = null, revision = n.revision + 1,
            effect_started_at = case when %(begins_effect)s then clock_timestamp() end
       from unnest(%(keys)s::text[], %(tokens)s::uuid[]) as c(key, token), execution e
      where n.execution_id = %(execution)s and n.key = c.key and n.path = %(path)s

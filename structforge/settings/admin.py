@@ -50,6 +50,8 @@ UNFOLD = {
                     _link("Executions", "play_circle", "executions_execution", "executions.view_execution"),
                     _link("Node runs", "list_alt", "executions_noderun", "executions.view_noderun"),
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
+                    _link("Holds", "front_hand", "executions_hold", "executions.view_hold"),
+                    _link("Events received", "notifications", "executions_receivedevent", "executions.view_receivedevent"),
                     _link("Workflows", "account_tree", "workflows_workflow", "workflows.view_workflow"),
                     _link("Versions", "layers", "workflows_workflowversion", "workflows.view_workflowversion"),
                     _link("Drafts", "edit_note", "workflows_draft", "workflows.view_draft"),

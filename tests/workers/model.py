@@ -36,6 +36,8 @@ OTHER_ENDS = [
     End(NodeRunStatus.RETRYING, error=ERROR, delay_seconds=0.0),
     End(NodeRunStatus.WAITING, delay_seconds=0.0),
     End(NodeRunStatus.WAITING, waits_for="go"),
+    End(NodeRunStatus.WAITING, waits_for="event:go:"),
+    End(NodeRunStatus.WAITING, waits_for="webhook"),
 ]
 # Most nodes succeed, else few executions would live long enough for anything to go wrong.
 ends = st.sampled_from([*SUCCESSES * 4, *OTHER_ENDS])
@@ -104,7 +106,8 @@ class ProtocolModel(RuleBasedStateMachine):
         claim = protocol.claim(
             execution_id=self.execution, keys=[key], tokens=[uuid4()], path="", worker="w", reads=list(self.graph.nodes), wants_input=True
         )
-        assert bool(claim) == (before is not None and before["status"] == "queued" and status == "running"), (before, status, claim)
+        is_free = before is not None and before["status"] == "queued" and status == "running" and not self._is_held(key)
+        assert bool(claim) == is_free, (before, status, claim)
         if claim:
             self.claims += claim.runs
 
@@ -226,7 +229,8 @@ class ProtocolModel(RuleBasedStateMachine):
 
     @rule(publishes=st.booleans())
     def send_overdue(self, publishes: bool) -> None:
-        self._update("due_at = clock_timestamp() - interval '1 s'", "status = 'queued'")
+        # What is put aside is not due, whatever the time: nobody but the release of its hold may send it.
+        self._update("due_at = clock_timestamp() - interval '1 s'", "status = 'queued' and held_by_id is null")
         statement = "select * from sweep_due_v1('default', 'normal', %(is_explained)s, 100, %(due)s::interval)"
         rows = fetch(statement, {"is_explained": not publishes, "due": DUE})
         self.messages += [row["key"] for row in rows] if publishes else []
@@ -270,6 +274,57 @@ class ProtocolModel(RuleBasedStateMachine):
             assert protocol.call(statement, execution=self.execution, key=key, due=DUE) is None, "a signal woke a node run twice"
             self.messages.append(key)
 
+    @rule(repeats=st.booleans())
+    def send_event(self, repeats: bool) -> None:
+        """It wakes all that wait for it, once, however often its statement is said."""
+        waiting = self._keys("status = 'waiting' and waits_for = 'event:go:'")
+        event = uuid7()
+        for _ in range(1 + repeats):
+            statement = (
+                "select take_event_v1(%(id)s, %(workspace)s, 'go', 'event:go:', '1', null, null, 1, null, 100, %(due)s::interval) as result"
+            )
+            result = protocol.call(statement, id=event, workspace=self.rows.workspace, due=DUE)
+            assert (result["woken"], result["is_delivered"]) == (len(waiting), True)
+            self.messages += [row["key"] for row in result["ready"]]
+        assert all(self._node_run(key)["status"] == "queued" for key in waiting)
+
+    @rule(repeats=st.booleans())
+    def resume_by_address(self, repeats: bool) -> None:
+        for key in self._keys("status = 'waiting' and waits_for = 'webhook'"):
+            statement = "select resume_v1(%(id)s, %(execution)s, %(key)s, '', '1', %(due)s::interval) as result"
+            outcomes = [
+                protocol.call(statement, id=request, execution=self.execution, key=key, due=DUE)["outcome"]
+                for request in [uuid7()] * (1 + repeats) + [uuid7()]
+            ]
+            # The address is of the node run: one that waits again, after a retry, was resumed before.
+            assert set(outcomes[:-1]) == {"woken"} or outcomes[0] == "woken", outcomes
+            assert outcomes[-1] == "used", outcomes
+            self.messages.append(key)
+
+    @rule(data=st.data())
+    def hold(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(["", *self.graph.nodes]))
+        statement = (
+            "insert into hold (id, workspace_id, workflow_id, node_key, reason, is_done) "
+            "values (%(id)s, %(workspace)s, %(workflow)s, %(key)s, 'x', false) returning id"
+        )
+        fetch(statement, {"id": uuid7(), "workspace": self.rows.workspace, "workflow": self.rows.workflow, "key": key})
+
+    @rule(publishes=st.booleans())
+    def sweep_holds(self, publishes: bool) -> None:
+        fetch("select put_held_aside_v1(1000)", {})
+        rows = fetch("select * from send_released_v1(100, %(due)s::interval)", {"due": DUE})
+        self.messages += [row["key"] for row in rows] if publishes else []
+
+    @rule()
+    def release(self) -> None:
+        for row in fetch("select id from hold where released_at is null order by id limit 1", {}):
+            statement = "select release_hold_v1(%(id)s, null) as result"
+            assert [protocol.call(statement, id=row["id"]) for _ in range(2)] == [True, False]
+
+    def _is_held(self, key: str) -> bool:
+        return bool(fetch("select 1 as one from hold where released_at is null and node_key in ('', %(key)s)", {"key": key}))
+
     @rule(rerun=st.booleans())
     def decide(self, rerun: bool) -> None:
         for row in fetch("select id, key from node_run where execution_id = %(e)s and status = 'uncertain'", {"e": self.execution}):
@@ -297,6 +352,10 @@ class ProtocolModel(RuleBasedStateMachine):
         assert (execution["status"] in ("success", "failed", "cancelled")) == (not still_open)
         if still_open:
             assert any(row["status"] in OPEN_TO_MOVE for row in still_open), "stuck"
+        aside = [row for row in rows if row["status"] == "queued" and row["held_by_id"] is not None]
+        assert all(fetch("select 1 as one from hold where id = %(held_by_id)s and not is_done", row) for row in aside), (
+            "nobody will send it"
+        )
         self._history_holds(execution, rows)
         if execution["status"] in ("running", "paused", "success"):
             self._frontier_holds(rows)
@@ -327,6 +386,8 @@ class ProtocolModel(RuleBasedStateMachine):
             self._calm_step()
         else:
             raise AssertionError(f"did not end: {self._status()}")
+        for table in ("hold", "received_event"):
+            fetch(f"with gone as (delete from {table}) select 1 as one", {})
         for table in ("execution_event", "gate", "node_run"):
             fetch(f"with gone as (delete from {table} where execution_id = %(e)s) select 1 as one", {"e": self.execution})
         fetch("with gone as (delete from execution where id = %(e)s) select 1 as one", {"e": self.execution})
@@ -337,6 +398,10 @@ class ProtocolModel(RuleBasedStateMachine):
         self.rescue(publishes=True)
         self.decide(rerun=False)
         self.signal()
+        self.send_event(repeats=False)
+        self.resume_by_address(repeats=False)
+        self.release()
+        self.sweep_holds(publishes=True)
         self.wake(publishes=True)
         self.send_overdue(publishes=True)
         self.stop_cancelling(is_over=0)

@@ -68,6 +68,16 @@ MUTANTS = {
         "and n.status = 'waiting' and n.waits_for = p_signal",
         "and n.status in ('waiting', 'queued')",
     ),
+    "an address is good for two requests": (
+        "events_v1",
+        "and n.status = 'waiting' and n.waits_for = 'webhook'",
+        "and n.status in ('waiting', 'queued')",
+    ),
+    "a hold is done before what it put aside is sent": (
+        "holds_v1",
+        "limit p_limit for update of n skip locked\n    )\n    update node_run n\n       set held_by_id = null",
+        "limit 0 for update of n skip locked\n    )\n    update node_run n\n       set held_by_id = null",
+    ),
 }
 
 
@@ -108,6 +118,15 @@ def test_the_model_finds(mutant, committed_rows):
     finally:
         _replace(text)
         close_pool()
+
+
+def test_the_model_finds_a_claim_that_ignores_holds(committed_rows, monkeypatch):
+    sound = "and not exists (select from holds h where h.node_key in ('', n.key))"
+    assert sound in protocol._CLAIM
+    monkeypatch.setattr(protocol, "_CLAIM", protocol._CLAIM.replace(sound, ""))
+
+    with pytest.raises(AssertionError):
+        _run_model(committed_rows)
 
 
 def test_the_model_finds_a_claim_that_ignores_the_status(committed_rows, monkeypatch):

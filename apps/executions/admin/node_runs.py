@@ -29,7 +29,7 @@ class NodeRunAdmin(IdSearch, ReadOnlyAdmin):
     list_filter_submit = True
     list_select_related = ("execution__workflow",)
     heavy_fields = ("input", "output", "deferred", "execution__input", "execution__output", "execution__variables")
-    page_select_related = ("execution__workflow",)
+    page_select_related = ("execution__workflow", "held_by__created_by")
     search_fields = ("key__exact",)
     search_help_text = "Node key, or id of an execution"
     ordering = ("-id",)
@@ -97,6 +97,7 @@ def _content(run: NodeRun) -> dict[str, Any]:
         "duration": node_run_duration(run),
         "execution_url": reverse("admin:executions_execution_change", args=[run.execution_id]),
         "output_url": reverse("node-run-output", args=[run.execution_id, run.key]) if run.output_ref else None,
+        "hold": run.held_by if run.status == "queued" else None,
         "is_uncertain": run.status == "uncertain",
         "documents": [(title, pretty_json(value)) for title, value in documents.items() if value is not None],
     }
