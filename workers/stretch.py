@@ -12,7 +12,7 @@ from django.conf import settings
 
 from apps.core import object_store
 from apps.engine.expressions import ExpressionError, Scope
-from apps.engine.graph import Graph, GraphNode
+from apps.engine.graph import OUTPUT_KEY, Graph, GraphNode
 from apps.engine.outcomes import Failed, NodeError, Outcome, Succeeded
 from apps.engine.statuses import NodeRunStatus
 from apps.executions import protocol
@@ -23,6 +23,7 @@ from apps.nodes.contract import RunContext
 from apps.nodes.execute import perform
 from apps.nodes.registry import get_type
 from workers import faults
+from workers.breakpoints import is_stopped, stop_before
 from workers.leases import CANCELLED, Held, NodeInterruptedError
 
 log = logging.getLogger(__name__)
@@ -71,10 +72,15 @@ class Values:
 
     def scope(self, node: GraphNode) -> Scope:
         self.fetch(node.reads)
+        return self.scope_of(node.template.nodes)
+
+    def scope_of(self, keys: frozenset[str]) -> Scope:
+        """What expressions read that name these nodes."""
+        self.fetch(keys)
         return Scope(
             input=self._claim.input,
             variables=self.variables,
-            nodes={key: self.output(key) for key in node.template.nodes},
+            nodes={key: self.output(key) for key in keys},
             execution=self._execution,
             env=settings.WORKFLOW_ENV,
         )
@@ -174,6 +180,10 @@ class Stretch:
         if node.is_disabled:
             outputs = list(self._values.upstream(node).values())
             return Succeeded(outputs[0] if len(outputs) == 1 else {}), None
+        if is_stopped(deferred):
+            deferred = None  # it was let go on, and has not begun yet
+        elif (stop := self._stop_before(node, attempt, deferred)) is not None:
+            return stop, None
         try:
             config = node.template.resolve(self._values.scope(node))
         except ExpressionError as error:
@@ -183,6 +193,14 @@ class Stretch:
         outcome = self._run_interruptibly(node, config, context, is_resumed=deferred is not None)
         faults.point("effect.after")
         return outcome, None if node.template.is_constant else orjson.dumps(config)
+
+    def _stop_before(self, node: GraphNode, attempt: int, deferred: Mapping[str, Any] | None) -> Outcome | None:
+        """The stop of a test run; only a first try has one."""
+        breakpoints = self._claim.breakpoints
+        losses = self._run.losses if node.key == self._run.key else 0
+        if breakpoints is None or deferred is not None or attempt > 1 + losses or node.key == OUTPUT_KEY:
+            return None
+        return stop_before(node.key, breakpoints, self._graph, self._values.scope_of)
 
     def _before_effect(self, node: GraphNode) -> None:
         if node.traits.is_pure:

@@ -24,7 +24,7 @@ from apps.workflows.models import Workflow, WorkflowVersion
 
 MAX_STARTS = 1000
 # Starts by people and by programs go before those of clocks and webhooks.
-HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell"})
+HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell", "test"})
 
 
 class WorkflowNotPublishedError(ConflictError):

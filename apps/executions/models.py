@@ -55,7 +55,7 @@ class Execution(models.Model):
     open_nodes = models.IntegerField(help_text="Node runs that have not settled.")
     event_seq = models.BigIntegerField(default=0, help_text="Number of the newest event.")
     priority = models.CharField(max_length=8, choices=Priority.choices, default=Priority.NORMAL)
-    trigger = models.CharField(max_length=32, help_text="What started it: manual, api, sql, shell, link.")
+    trigger = models.CharField(max_length=32, help_text="What started it: manual, api, sql, shell, link, test.")
     business_key = models.CharField(max_length=255, blank=True)
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)
     input = models.JSONField(default=dict)
@@ -63,6 +63,9 @@ class Execution(models.Model):
     output = models.JSONField(null=True, blank=True)
     output_ref = models.CharField(max_length=128, null=True, blank=True)
     error = models.JSONField(null=True, blank=True)
+    breakpoints = models.JSONField(
+        null=True, blank=True, help_text='Of a test run: {"nodes": {key: condition or null}, "is_stepping": bool}; empty for every other.'
+    )
     cancel_requested = models.BooleanField(default=False)
     cancelling_since = models.DateTimeField(null=True, blank=True)
     started_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+")

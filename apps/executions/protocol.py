@@ -75,6 +75,7 @@ class Claim:
 
     input   None unless it was asked for
     holds   keys of nodes that are held, though these were not; what rides along must not begin either
+    breakpoints   of a test run, as the column of the execution has them
     """
 
     execution_id: UUID
@@ -90,6 +91,7 @@ class Claim:
     runs: tuple[ClaimedRun, ...]
     upstream: Mapping[str, Upstream]
     holds: frozenset[str] = frozenset()
+    breakpoints: Mapping[str, Any] | None = None
 
 
 _CLAIM = f"""
@@ -111,6 +113,7 @@ with holds as materialized (
 )
 select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.business_key, e.variables, e.created_at::text,
        case when %(wants_input)s then e.input end as input, (select array_agg(h.node_key) from holds h) as holds,
+       e.breakpoints,
        -- A claim without an effect need not survive a crash of the database: its random token makes the settle of a lost claim fail.
        case when not %(begins_effect)s then set_config('synchronous_commit', 'off', true) end,
        (select jsonb_agg(to_jsonb(c) || jsonb_build_object('live', (
@@ -209,7 +212,14 @@ def claim(
     shared = {name: row[name] for name in ("workspace_id", "workflow_id", "version_id", "priority", "trigger", "business_key", "variables")}
     holds = frozenset(row["holds"] or ())
     return Claim(
-        execution_id=execution_id, input=row["input"], created_at=row["created_at"], runs=runs, upstream=upstream, holds=holds, **shared
+        execution_id=execution_id,
+        input=row["input"],
+        created_at=row["created_at"],
+        runs=runs,
+        upstream=upstream,
+        holds=holds,
+        **shared,
+        breakpoints=row["breakpoints"],
     )
 
 

@@ -16,12 +16,22 @@ MAX_WAIT_SECONDS = 60
 STATUSES = [status.value for status in ExecutionStatus]
 
 
+class BreakpointInput(InputSerializer):
+    node = serializers.CharField(max_length=64, help_text="Key of the node to stop before.")
+    condition = serializers.CharField(
+        max_length=4096, required=False, default=None, help_text="Stop only where this holds, such as `${vars.total > 1000}`."
+    )
+
+
 class StartInput(InputSerializer):
     workflow = serializers.UUIDField(required=False, default=None, help_text="Start its published version.")
     version = serializers.UUIDField(required=False, default=None, help_text="Or start this version, published or not.")
     input = JsonObject(required=False, default=dict)
     business_key = serializers.CharField(max_length=255, required=False, default="", allow_blank=True, help_text="Your own name for it.")
     priority = serializers.ChoiceField(choices=Execution.Priority.choices, required=False, default=None)
+    breakpoints = BreakpointInput(
+        many=True, required=False, default=None, max_length=1000, help_text="Makes it a test run: it stops before these nodes."
+    )
     wait = serializers.FloatField(
         min_value=0, max_value=MAX_WAIT_SECONDS, required=False, default=0, help_text="Seconds to wait for the end before answering."
     )

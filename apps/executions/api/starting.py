@@ -17,6 +17,7 @@ from apps.engine.statuses import SETTLED_EXECUTION
 from apps.executions import actions, queries
 from apps.executions.actions import Start, Started
 from apps.executions.api.serializers import BulkStartedOutput, BulkStartInput, StartedOutput, StartInput, output_url
+from apps.executions.breakpoints import Breakpoint, start_test_run
 from apps.executions.wait import wait_until_settled
 from apps.workflows.queries import Startable, get_startable, get_startable_version
 
@@ -51,15 +52,19 @@ class ExecutionStartView(APIView):
         """
         data = StartInput.read_body(request)
         target = _target(request.user, data)
-        started = actions.start_execution(
-            workflow=target.workflow,
-            version=target.version,
-            input=data["input"],
-            started_by=request.user,
-            business_key=data["business_key"],
-            idempotency_key=_idempotency_key(request),
-            priority=data["priority"],
-        )
+        start = {
+            "workflow": target.workflow,
+            "version": target.version,
+            "input": data["input"],
+            "started_by": request.user,
+            "business_key": data["business_key"],
+            "idempotency_key": _idempotency_key(request),
+            "priority": data["priority"],
+        }
+        if data["breakpoints"] is None:
+            started = actions.start_execution(**start)
+        else:
+            started = start_test_run(**start, breakpoints=[Breakpoint(**each) for each in data["breakpoints"]])
         result = _result(started, wait_seconds=data["wait"])
         return Response(result, status=_status(started, result), headers={"Location": reverse("execution", args=[started.execution_id])})
 

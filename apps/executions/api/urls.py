@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.executions.api import holds, shared, starting, views, waking
+from apps.executions.api import breakpoints, holds, shared, starting, views, waking
 
 EXECUTION = "executions/<uuid:execution_id>"
 SHARED = "shared/<str:token>"
@@ -15,6 +15,10 @@ urlpatterns = [
     path(f"{EXECUTION}/cancel", views.CancelView.as_view(), name="cancel-execution"),
     path(f"{EXECUTION}/pause", views.PauseView.as_view(), name="pause-execution"),
     path(f"{EXECUTION}/resume", views.ResumeView.as_view(), name="resume-execution"),
+    path(f"{EXECUTION}/breakpoints", breakpoints.BreakpointsView.as_view(), name="breakpoints"),
+    path(f"{EXECUTION}/step", breakpoints.StepView.as_view(), name="step-execution"),
+    path(f"{EXECUTION}/continue", breakpoints.ContinueView.as_view(), name="continue-execution"),
+    path(f"{EXECUTION}/edit", breakpoints.EditView.as_view(), name="edit-execution"),
     path(f"{EXECUTION}/nodes", views.NodeRunsView.as_view(), name="node-runs"),
     path(NODE_RUN, views.NodeRunView.as_view(), name="node-run"),
     path(f"{NODE_RUN}/output", views.NodeRunOutputView.as_view(), name="node-run-output"),
