@@ -16,6 +16,7 @@ api = [
     path("", include("apps.executions.api.urls")),
     path("", include("apps.audit.api.urls")),
     path("", include("apps.quotas.api.urls")),
+    path("", include("apps.notifications.api.urls")),
 ]
 
 urlpatterns = [

@@ -32,7 +32,7 @@ def send(graph: Graph, ready: Sequence[Ready]) -> None:
 
 def send_link(links: Sequence[Any] | None, ready: Sequence[Ready]) -> bool:
     """Send the next of the `links` that a chain has left, where it names exactly what became ready; False where it does not."""
-    if not links or [one.key for one in ready] != list(links[-1]["args"][1]):
+    if not links or [one.key for one in ready] != list(links[-1]["args"][1]) or any(one.path != links[-1]["args"][2] for one in ready):
         return False
     _send_head(links)
     return True
@@ -88,4 +88,4 @@ def _single_successor(graph: Graph, node: GraphNode) -> GraphNode | None:
     if len(node.out) != 1:
         return None
     successor = graph.nodes[node.out[0][1]]
-    return None if successor.is_join else successor
+    return None if successor.is_join or successor.ends_loop or successor.traits.is_loop else successor

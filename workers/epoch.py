@@ -21,7 +21,8 @@ returning value
 _QUEUED = """
 with queued as materialized (
     select n.id, e.priority, e.version_id from node_run n join execution e on e.id = n.execution_id
-     where n.status = 'queued' and n.queued_at <= %(until)s and n.id > %(after)s and e.status = 'running'
+     where n.status = 'queued' and n.sends >= 0 and n.queued_at <= %(until)s and n.id > %(after)s
+       and n.held_by_id is null and e.status = 'running'
      order by n.id limit %(limit)s
 )
 update node_run n set due_at = clock_timestamp() + make_interval(secs => %(due)s) from queued q where n.id = q.id and n.status = 'queued'

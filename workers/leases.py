@@ -33,6 +33,7 @@ class NodeInterruptedError(BaseException):
 class Held:
     """A claim while it is being performed.
 
+    holds     keys of nodes that are held at the moment, "" for all of them
     give_up   called from the watching thread when the node would not stop: record this failure in its place
     """
 
@@ -47,6 +48,7 @@ class Held:
     stop_reason: Failed | None = None
     stopped_at: float = 0.0
     is_lost: bool = False
+    holds: frozenset[str] = frozenset()
 
     def stop(self, reason: Failed) -> None:
         """Interrupt the node that is being performed, if any; the first reason counts."""
@@ -134,6 +136,7 @@ class Leases:
                 one.stop(_LOST)
                 continue
             one.renewed_at = now
+            one.holds = frozenset(verdict["holds"] or ())
             if verdict["is_cancelled"]:
                 one.stop(CANCELLED)
 

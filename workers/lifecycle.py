@@ -17,12 +17,14 @@ from apps.executions import protocol
 from apps.executions.connection import TRANSIENT, close_pool
 from apps.nodes import registry
 from workers import host, housekeeping
+from workers.heartbeat import Heartbeat
 from workers.leases import mark_pool_child
 from workers.sweepers import Sweeper
 
 log = logging.getLogger(__name__)
 
 _stop = threading.Event()
+_heartbeats: list[Heartbeat] = []
 
 
 def _sweep(*, slowness: float) -> None:
@@ -42,6 +44,17 @@ def beat_started(**_: Any) -> None:
 def worker_begins(**_: Any) -> None:
     """Load the node types before pool children are forked, so that these share them."""
     registry.load()
+
+
+@signals.worker_ready.connect
+def worker_serves(sender: Any, **_: Any) -> None:
+    """`sender` is the worker's consumer."""
+    pool = sender.pool
+    heartbeat = Heartbeat(
+        queues=list(sender.app.amqp.queues.consume_from), pool=type(pool).__module__.rpartition(".")[2], concurrency=pool.limit
+    )
+    threading.Thread(target=heartbeat.run, args=(_stop,), name="heartbeat", daemon=True).start()
+    _heartbeats.append(heartbeat)
 
 
 @signals.worker_ready.connect
@@ -70,6 +83,7 @@ def _leave_in_time() -> None:
             child.kill()
     psutil.wait_procs(children, timeout=1)
     _hand_back()
+    _leave()
     os._exit(0)
 
 
@@ -77,7 +91,13 @@ def _leave_in_time() -> None:
 def worker_stopped(**_: Any) -> None:
     _stop.set()
     _hand_back()
+    _leave()
     close_pool()
+
+
+def _leave() -> None:
+    for heartbeat in _heartbeats:
+        heartbeat.stop()
 
 
 def _hand_back() -> None:

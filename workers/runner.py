@@ -10,14 +10,16 @@ from django.db import InterfaceError, OperationalError
 
 from apps.engine.errors import StructForgeError
 from apps.engine.graph import Graph
-from apps.executions import protocol
+from apps.engine.statuses import SETTLED_EXECUTION
+from apps.executions import admission, children, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.connection import TRANSIENT
-from apps.executions.graphs import UnknownVersionError, graphs
+from apps.executions.graphs import UnknownVersionError, graph_of, graphs
 from apps.executions.protocol import Claim, Ready
 from workers import canvas, faults, host
 from workers.leases import process_leases
-from workers.stretch import LeaseLostError, Stretch, Values
+from workers.stretch import LeaseLostError, Stretch
+from workers.values import Values
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ def run(
     """
     continuing: Sequence[str] = keys
     while continuing:
-        continuing = _run_once(execution_id, continuing, path, version_id, hand_over, is_shared)
+        continuing, path = _run_once(execution_id, continuing, path, version_id, hand_over, is_shared)
 
 
 def _run_once(
@@ -54,24 +56,25 @@ def _run_once(
     version_id: UUID,
     hand_over: Callable[[Sequence[Ready]], bool],
     is_shared: bool,
-) -> Sequence[str]:
-    """Returns keys of pure nodes that became ready by the count of a gate: they go on here, without a message."""
+) -> tuple[Sequence[str], str]:
+    """Returns what goes on here, without a message: keys, and their path."""
     if (claimed := _claim(execution_id, keys, path, version_id)) is None:
         hand_over([])
-        return ()
+        return (), path
     graph, claim = claimed
     ready = _perform_all(graph, claim, is_shared=is_shared or len(claim.runs) > 1)
-    here = _goes_on_here(graph, ready)
-    elsewhere = [one for one in ready if one.key not in here]
+    here = None if is_shared else _goes_on_here(graph, ready)
+    elsewhere = [one for one in ready if one is not here]
     if not hand_over(elsewhere):
         canvas.send(graph, elsewhere)
-    return here
+    return ((here.key,), here.path) if here is not None else ((), path)
 
 
 def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID) -> tuple[Graph, Claim] | None:
     try:
         graph = graphs.get(version_id)
-        reads = {read for key in keys for read in graph.reads_of_stretch(key)}
+        reads = sorted({read for key in keys for read in graph.reads_of_stretch(key)})[:MAX_READS]
+        in_loop = _in_loop(graph, keys, path, reads)
         begins_effect = len(keys) == 1 and graph.nodes[keys[0]].traits.asks
     except (UnknownVersionError, KeyError):
         log.warning("A message names version %s with nodes %s, which do not exist; dropped.", version_id, list(keys)[:3])
@@ -91,9 +94,10 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
             tokens=[uuid4() for _ in keys],
             path=path,
             worker=host.label(),
-            reads=sorted(reads)[:MAX_READS],
+            reads=reads,
             wants_input=True,
             begins_effect=begins_effect,
+            **in_loop,
         )
     except UNANSWERED as error:
         _note_drop(error)
@@ -102,7 +106,14 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
     if claim is None:
         return None
     # The message's version is a hint; the row tells the true one.
-    return (graph if claim.version_id == version_id else graphs.get(claim.version_id)), claim
+    return graph_of(execution_id, claim.version_id, claim.trigger), claim
+
+
+def _in_loop(graph: Graph, keys: Sequence[str], path: str, reads: Sequence[str]) -> dict[str, Any]:
+    """What a claim asks for besides, of loops and in them; nothing where there is neither."""
+    if not path and not any(graph.nodes[key].traits.is_loop for key in keys):
+        return {}
+    return {"read_paths": [graph.path_of(read, path) for read in reads], "loop": graph.nodes[keys[0]].parent}
 
 
 def _note_drop(error: Exception) -> None:
@@ -113,7 +124,7 @@ def _note_drop(error: Exception) -> None:
 def _perform_all(graph: Graph, claim: Claim, *, is_shared: bool) -> list[Ready]:
     """Perform the claimed node runs one after the other; returns what became ready."""
     ready: list[Ready] = []
-    values = Values(graph, claim)
+    values = Values(graph, claim, claim.runs[0].path)
     stretches = [Stretch(graph, claim, run, values, is_shared=is_shared) for run in claim.runs]
     documents: list[dict[str, Any]] = []
     flushed = time.monotonic()
@@ -140,12 +151,26 @@ def _settle(claim: Claim, documents: list[dict[str, Any]]) -> tuple[list[Ready],
     if not all(result["applied"]):
         lost = [document["key"] for document, applied in zip(documents, result["applied"], strict=True) if not applied]
         log.warning("Fenced: %s of execution %s are somebody else's now; their outcomes are dropped.", lost, claim.execution_id)
+    children.send_started(documents, result["applied"])
     if result["sequence"] is not None:
         announce_change(claim.execution_id, result)
+    children.send_woken(result["parent"])
+    if claim.is_limited and result["status"] in SETTLED_EXECUTION:
+        _let_next_in(claim)
     return protocol.ready_in(result, execution_id=claim.execution_id, version_id=claim.version_id), result["status"] == "cancelling"
 
 
-def _goes_on_here(graph: Graph, ready: list[Ready]) -> list[str]:
-    """A single pure node that is ready needs no message: this worker takes it at once."""
-    pure = [one.key for one in ready if graph.nodes[one.key].traits.is_pure]
-    return pure if len(pure) == 1 and graph.nodes[pure[0]].is_join else []
+def _let_next_in(claim: Claim) -> None:
+    try:
+        admission.admit(workspace_id=claim.workspace_id, workflow_id=claim.workflow_id)
+    except UNANSWERED as error:
+        log.warning("Nobody was let in after execution %s (%s); the sweepers do it.", claim.execution_id, type(error).__name__)
+
+
+def _goes_on_here(graph: Graph, ready: list[Ready]) -> Ready | None:
+    """What this worker takes at once, without a message: a loop that goes on, or a single pure node, made ready by the count of a gate."""
+    loops = [one for one in ready if graph.nodes[one.key].traits.is_loop]
+    if loops:
+        return loops[0]
+    pure = [one for one in ready if graph.nodes[one.key].traits.is_pure]
+    return pure[0] if len(pure) == 1 and graph.nodes[pure[0].key].is_join else None

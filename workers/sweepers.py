@@ -23,14 +23,20 @@ from redis.exceptions import RedisError
 from apps.accounts.sessions import PRUNE as PRUNE_SESSIONS
 from apps.core.cache import PRUNE as PRUNE_CACHE
 from apps.engine.outcomes import Failed, NodeError
-from apps.executions import protocol
+from apps.executions import admission, protocol
 from apps.executions.announcements import announce_change, announce_hint
+from apps.executions.bulk_reruns import advance_bulk_reruns
 from apps.executions.connection import TRANSIENT, fetch
 from apps.executions.handoff import queue_name, send
+from apps.executions.holds import sweep_holds
 from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SECONDS, MAX_LOSSES, ready_of
+from apps.executions.result_cache import PRUNE as PRUNE_RESULTS
 from apps.executions.settling import settle_held
-from workers import host
+from apps.executions.waking import PRUNE as PRUNE_EVENTS
+from apps.executions.waking import deliver_event
+from workers import aftermath, host
 from workers.epoch import Epoch
+from workers.feeding import Feeder
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +91,7 @@ class Sweeper:
         self._hold_down = hold_down or HoldDown()
         self._redis = redis
         self._epoch = Epoch(redis)
+        self._feeder = Feeder(self._length)
         self.sweeps: dict[Callable[[], object], float] = {
             self.observe_database: 1.0,
             self.wake: 0.5,
@@ -94,7 +101,15 @@ class Sweeper:
             self.rescue: 1.0,
             self.check_epoch: 1.0,
             self.stop_cancelling: 2.0,
+            self.stop_parts: 2.0,
+            self.cancel_children: 2.0,
             self.end_overdue: 1.0,
+            self.follow_up: 0.5,
+            self.advance_bulk_reruns: 1.0,
+            self.let_in: 0.5,
+            self._feeder.feed: 0.25,
+            self.deliver_events: 1.0,
+            self.keep_holds: 1.0,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -181,14 +196,50 @@ class Sweeper:
             announce_change(row["execution_id"], row["result"])
         return len(rows)
 
+    def stop_parts(self) -> int:
+        """Cancel what was asked to stop while its execution goes on, and did not."""
+        return self._announced("sweep_stopping_v1(%(limit)s, %(grace)s::interval)", grace=f"{CANCEL_GRACE_SECONDS} s")
+
+    def cancel_children(self) -> int:
+        """Cancel executions whose parent does not wait for them any more."""
+        return self._announced("sweep_children_v1(%(limit)s)")
+
+    def _announced(self, function: str, **parameters: object) -> int:
+        rows = fetch(f"select * from {function}", {"limit": 100, **parameters})  # noqa: S608  # constants of ours
+        for row in rows:
+            if row["result"].get("sequence") is not None:
+                announce_change(row["execution_id"], row["result"])
+        return len(rows)
+
     def end_overdue(self) -> int:
         """Cancel the executions that are past their deadline; they end as failed, with code `timed_out`."""
-        error = NodeError("timed_out", "The execution took longer than its timeout_seconds.").as_json()
+        error = NodeError("timed_out", "The execution took longer than its timeout_seconds, or than its workspace allows.").as_json()
         rows = fetch("select * from sweep_deadlines_v1(%(limit)s, %(error)s::jsonb)", {"limit": 100, "error": orjson.dumps(error).decode()})
         for row in rows:
             if row["result"].get("sequence") is not None:
                 announce_change(row["execution_id"], row["result"])
         return len(rows)
+
+    def follow_up(self) -> int:
+        """Start what follows from executions that have ended."""
+        return aftermath.follow_up()
+
+    def let_in(self) -> int:
+        """Let in whoever stands in line and finds room; mostly the end of an execution has done it already. Returns how many."""
+        admission.find_keys()
+        total = 0
+        while admitted := admission.admit():
+            total += admitted
+        return total
+
+    def deliver_events(self) -> int:
+        """Go on with events whose delivery broke off, and with those that are kept and awaited now."""
+        rows = fetch("select id from undelivered_events_v1(%(limit)s)", {"limit": 100})
+        return sum(deliver_event(event_id=row["id"]) for row in rows)
+
+    def keep_holds(self) -> int:
+        """Put aside what is held, end the holds that are over, and send what released ones had put aside."""
+        return sweep_holds()
 
     def check_invariants(self) -> int:
         rows = fetch("select * from broken_invariants_v1()", {})
@@ -196,9 +247,13 @@ class Sweeper:
             log.error("Execution %s: %s", row["execution_id"], row["fault"])
         return len(rows)
 
+    def advance_bulk_reruns(self) -> int:
+        """Run the next executions of bulk re-runs again. Returns how many."""
+        return advance_bulk_reruns()
+
     def prune_expired(self) -> int:
-        """Delete sessions and cached values that have expired."""
-        return sum(len(rows) for statement in (PRUNE_SESSIONS, PRUNE_CACHE) for rows in _batches(statement))
+        """Delete sessions, cached values and cached results that have expired, and events of long ago."""
+        return sum(len(rows) for statement in (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS) for rows in _batches(statement))
 
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
         send(ready_of(row) for row in rows)

@@ -7,6 +7,8 @@ from celery import Task
 
 from apps.executions.handoff import RUN_EXECUTIONS, RUN_NODE
 from apps.executions.protocol import Ready
+from apps.notifications import delivering
+from apps.notifications.handoff import DELIVER
 from structforge.celery import app
 from workers import canvas, lifecycle, runner
 
@@ -30,4 +32,10 @@ def run_executions(execution_ids: list[str], key: str, path: str, version_id: st
         runner.run(UUID(execution_id), [key], path, UUID(version_id), hand_over=lambda ready: False, is_shared=True)
 
 
-__all__ = ["lifecycle", "run_executions", "run_node"]
+@app.task(name=DELIVER, ignore_result=True)
+def deliver(delivery_id: str) -> None:
+    """Tell somebody of the end of an execution, by mail or webhook."""
+    delivering.deliver(UUID(delivery_id))
+
+
+__all__ = ["deliver", "lifecycle", "run_executions", "run_node"]

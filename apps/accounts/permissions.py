@@ -14,6 +14,7 @@ class Permission(StrEnum):
     WORKFLOW_MANAGE = "workflow.manage"
     EXECUTION_VIEW = "execution.view"
     EXECUTION_OPERATE = "execution.operate"
+    EVENT_SEND = "event.send"
     CREDENTIAL_VIEW = "credential.view"
     CREDENTIAL_USE = "credential.use"
     CREDENTIAL_MANAGE = "credential.manage"
@@ -34,6 +35,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
     Permission.WORKFLOW_MANAGE: "Share, move and delete workflows and folders.",
     Permission.EXECUTION_VIEW: "See executions with their inputs and outputs.",
     Permission.EXECUTION_OPERATE: "Pause, resume, cancel and decide about executions.",
+    Permission.EVENT_SEND: "Send events that waiting executions go on with.",
     Permission.CREDENTIAL_VIEW: "See which credentials there are; their secrets are shown to nobody.",
     Permission.CREDENTIAL_USE: "Let workflows use credentials.",
     Permission.CREDENTIAL_MANAGE: "Make, change, share and delete credentials.",
@@ -49,7 +51,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
 Permissions = frozenset[Permission]
 
 _VIEWER = frozenset({Permission.WORKFLOW_VIEW, Permission.EXECUTION_VIEW, Permission.MEMBER_VIEW})
-_OPERATOR = _VIEWER | {Permission.WORKFLOW_RUN, Permission.EXECUTION_OPERATE}
+_OPERATOR = _VIEWER | {Permission.WORKFLOW_RUN, Permission.EXECUTION_OPERATE, Permission.EVENT_SEND}
 _BUILDER = _OPERATOR | {
     Permission.WORKFLOW_CREATE,
     Permission.WORKFLOW_EDIT,

@@ -13,3 +13,9 @@ class TooManyRequestsError(StructForgeError):
     """The caller asks too often (HTTP 429)."""
 
     code = "too_many_requests"
+
+
+class GoneError(StructForgeError):
+    """What is named was there, and is over (HTTP 410)."""
+
+    code = "gone"

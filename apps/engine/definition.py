@@ -18,13 +18,18 @@ MAX_NODES = 10_000
 MAX_EDGES = 100_000
 MAX_SECONDS = 366 * 24 * 3600
 MAX_SLOTS = 10
+MAX_CONCURRENCY = 1_000_000
 KEY_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 ID_PATTERN = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 Key = Annotated[str, Field(pattern=KEY_PATTERN)]
 Id = Annotated[str, Field(pattern=ID_PATTERN)]
 Port = Annotated[str, Field(min_length=1, max_length=64)]
+Queue = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS)]
+# `retrying`: it failed, and is tried again as another execution. `compensation_failed`: not everything could be undone.
+Event = Literal["success", "failed", "cancelled", "retrying", "compensation_failed"]
+EmailAddress = Annotated[str, Field(pattern=r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s,;<>\".]+$", max_length=254)]
 
 
 class Part(BaseModel):
@@ -62,6 +67,15 @@ class Retry(Part):
     """Share of the delay that is random, so that many nodes do not come back at the same instant."""
     on: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(default=(), max_length=50)
     """Error codes that are tried again; empty means all."""
+
+
+class Cache(Part):
+    """Take the output of an earlier run with the same resolved config, in place of running again."""
+
+    ttl_seconds: int = Field(ge=1, le=MAX_SECONDS)
+    """For how long an output may be taken."""
+    key: str | None = Field(default=None, min_length=1, max_length=1000)
+    """Text with expressions; outputs are only shared between runs for which it is the same, such as ${input.day}."""
 
 
 class Position(Part):
@@ -102,8 +116,12 @@ class Node(Part):
     """Settings of the node type. Texts may hold expressions: ${ … }."""
     credentials: dict[Key, Id] = Field(default_factory=dict, max_length=MAX_SLOTS)
     """{slot of the node type: id of a credential}; most types have one slot, `default`. No expressions."""
+    parent: Key | None = None
+    """Key of the loop whose body it belongs to; without it: of none."""
     join: Join = "all"
     """How many in-edges it waits for."""
+    cancel_rest: bool = False
+    """With `join: any` or `at_least`: once it starts, what has not ended on the ways that lead to it alone is cancelled."""
     retry: Retry | None = None
     """Further attempts after a failure."""
     timeout_seconds: Seconds | None = None
@@ -112,10 +130,14 @@ class Node(Part):
     """What follows a failure once the attempts are spent. `retry` is `fail` with the default retry policy. `abort` is read as `fail`."""
     on_worker_lost: Literal["rerun", "ask", "fail"] | None = None
     """What follows when its worker died in the middle; without it: ask where the node has an outside effect, else rerun."""
-    queue: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    cache: Cache | None = None
+    """Reuse of outputs within the workspace, for nodes without outside effects."""
+    queue: Queue | None = None
     """Fleet that runs it, in place of the one of its node type."""
     disabled: bool = False
     """A disabled node is passed over."""
+    compensate: Key | None = None
+    """Key of the node that undoes this one when the execution fails or is cancelled."""
     notes: str = Field(default="", max_length=10_000)
     """Words for readers; without effect."""
     position: Position | None = None
@@ -139,6 +161,32 @@ class Edge(Part):
     """Key of the node that it leads to."""
 
 
+class ByEmail(Part):
+    """Write to people when an execution comes to one of these ends."""
+
+    on: Annotated[tuple[Event, ...], Field(max_length=5)]
+    """Which ends."""
+    email: Annotated[tuple[EmailAddress, ...], Field(max_length=20)]
+    """Addresses."""
+
+
+class ByWebhook(Part):
+    """Call a URL when an execution comes to one of these ends; signed with the key of the workspace."""
+
+    on: Annotated[tuple[Event, ...], Field(max_length=5)]
+    """Which ends."""
+    webhook: str = Field(pattern=r"^https?://[^\s]+$", max_length=2000)
+    """URL that takes a POST."""
+
+
+def _email_or_webhook(value: object) -> str:
+    is_webhook = "webhook" in value if isinstance(value, dict) else isinstance(value, ByWebhook)
+    return "<webhook>" if is_webhook else "<email>"
+
+
+Notification = Annotated[Annotated[ByEmail, Tag("<email>")] | Annotated[ByWebhook, Tag("<webhook>")], Discriminator(_email_or_webhook)]
+
+
 class Settings(Part):
     """What holds for the whole execution."""
 
@@ -148,6 +196,18 @@ class Settings(Part):
     """The `on_error` of every node that names none of its own."""
     priority: Literal["high", "normal"] | None = None
     """Queue of its nodes; without it: high for starts by people, normal for the rest."""
+    retry: Retry | None = None
+    """Further executions from the start after a failed one. `max_attempts` counts executions; `on` names codes of the execution's error."""
+    error_workflow: str | None = Field(default=None, pattern=ID_PATTERN)
+    """Id of a workflow of the same workspace that is started with the failure as its input."""
+    notify: tuple[Notification, ...] = Field(default=(), max_length=20)
+    """Whom to tell about ends."""
+    queue: Queue | None = None
+    """Fleet that runs its nodes, in place of those of their types; a node's own `queue` goes before it."""
+    max_concurrency: int | None = Field(default=None, ge=1, le=MAX_CONCURRENCY)
+    """Executions of the workflow at a time; further ones wait in line."""
+    concurrency_key: str | None = Field(default=None, min_length=1, max_length=1000)
+    """Expression over `input`, `vars` and `env`: `max_concurrency` then counts for each of its values alone. None or "": no limit."""
 
 
 class Definition(Part):

@@ -1,6 +1,6 @@
 """What a node run came to, as a value."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -35,11 +35,13 @@ class Succeeded:
     output      a JSON value
     port        the port whose edges go live
     variables   execution variables to write, by name
+    workflow_variables   variables to leave behind for later executions of the workflow, by name
     """
 
     output: Any = None
     port: str = OUT
     variables: Mapping[str, Any] = field(default_factory=dict)
+    workflow_variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +70,45 @@ class Deferred:
     state: Any = None
 
 
-Outcome = Succeeded | Failed | Deferred
+@dataclass(frozen=True, slots=True)
+class Iterate:
+    """A loop goes on: its body runs once for each item, and the loop waits without a process.
+
+    items      one for each iteration; None: one iteration more, whose item is the output of the one before, and after which the loop's
+               `resume` is asked how to go on
+    parallel   iterations at a time, at most
+    collects   a failed iteration is part of the output, and the others go on; else the first failure ends the loop
+    """
+
+    items: Sequence[Any] | None = None
+    parallel: int = 1
+    collects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """A loop has ended. Its output is the array of the outputs of its iterations, in order, which nobody has to hold in memory.
+
+    is_last_only   the output is {"count": int, "last": the output of the last iteration} instead
+    """
+
+    is_last_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartChild:
+    """Start another workflow of the workspace, with the settling of this node run, once.
+
+    workflow   its id
+    version    number of the version, None for the published one
+    waits      the node waits for the end, and is then resumed with the signal {"execution": str, "status": str, "output": any,
+               "error": {} | None}; else its output is {"execution": str} at once
+    """
+
+    workflow: str
+    version: int | None = None
+    input: Mapping[str, Any] = field(default_factory=dict)
+    waits: bool = True
+
+
+Outcome = Succeeded | Failed | Deferred | Iterate | Gathered | StartChild

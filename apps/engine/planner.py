@@ -119,19 +119,26 @@ class Frontier:
         return not self.ready and not self.skipped
 
 
-def frontier(graph: Graph, snapshot: Mapping[str, Settled | None]) -> Frontier:
+def frontier(graph: Graph, snapshot: Mapping[str, Settled | None], *, loop: str | None = None) -> Frontier:
     """Say what an execution does next, from its node runs alone.
 
-    snapshot   {node key: how it ended, None while it has not}, one entry for each node run
+    snapshot   {node key: how it ended, None while it has not}, one entry for each node run of one level, in one iteration
+    loop       key of the loop whose iteration that is, None for the level outside loops
 
-    Skipping is followed to its end: the skipped nodes count as settled for those after them.
+    Skipping is followed to its end: the skipped nodes count as settled for those after them. Nothing is asked of nodes that a join
+    cancelled when it started. The end of an iteration is a node among the others, that becomes ready.
     """
     ends: dict[str, Settled | None] = dict(snapshot)
     arrivals: dict[str, Arrivals] = {}
     ready: list[str] = []
     skipped: list[str] = []
+    cancelled = {each for key in ends for part in [graph.nodes[key].loses] if part is not None for each in part.here}
     for key, node in graph.nodes.items():
+        if node.parent != loop:
+            continue
         if key not in ends:
+            if key in cancelled:
+                continue
             arrived = arrivals.get(key, Arrivals())
             if node.expected and arrived.settled < node.expected and arrived.live < node.needed:
                 continue
@@ -143,7 +150,7 @@ def frontier(graph: Graph, snapshot: Mapping[str, Settled | None]) -> Frontier:
         if (end := ends[key]) is not None:
             for port, target in node.out:
                 arrivals[target] = arrivals.get(target, Arrivals()).plus(is_live=port == end.port)
-    waiting = {key: arrived for key, arrived in arrivals.items() if key not in ends and key not in ready}
+    waiting = {key: arrived for key, arrived in arrivals.items() if key not in ends and key not in ready and key not in cancelled}
     return Frontier(tuple(ready), tuple(skipped), waiting)
 
 

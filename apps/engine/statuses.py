@@ -35,7 +35,10 @@ class NodeRunStatus(StrEnum):
 
 
 EXECUTION_MOVES: dict[ExecutionStatus, frozenset[ExecutionStatus]] = {
-    ExecutionStatus.PENDING: frozenset({ExecutionStatus.RUNNING, ExecutionStatus.CANCELLED}),
+    # In line for a slot of a limit; what is cancelled there has not run, and one whose concurrency key cannot be had fails there.
+    ExecutionStatus.PENDING: frozenset(
+        {ExecutionStatus.RUNNING, ExecutionStatus.CANCELLING, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED}
+    ),
     ExecutionStatus.RUNNING: frozenset(
         {ExecutionStatus.PAUSED, ExecutionStatus.CANCELLING, ExecutionStatus.SUCCESS, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED}
     ),

@@ -18,7 +18,7 @@ from apps.engine.errors import ConflictError, InvalidError, NotFoundError
 from apps.engine.input_schema import input_problems
 from apps.engine.json_values import check_json
 from apps.engine.outcomes import Failed, NodeError, Succeeded
-from apps.executions import handoff, protocol
+from apps.executions import admission, backlog, handoff, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.protocol import Ready
 from apps.executions.recorded import call_recorded
@@ -29,9 +29,9 @@ from apps.workflows.models import Workflow, WorkflowVersion
 
 MAX_STARTS = 1000
 # Starts by people and by programs go before those of clocks and webhooks.
-HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell"})
+HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell", "rerun", "test"})
 
-_START = "select * from start_v2(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval)"
+_START = "select * from start_in_line_v1(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval, %s)"
 # What is over a limit undoes the whole statement. Starts that an idempotency key had made before count nothing.
 _START_WITHIN_LIMITS = f"""
 with made as materialized ({_START}),
@@ -82,10 +82,14 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """An accepted start. `created` is False when its idempotency key had made this execution before."""
+    """An accepted start. `created` is False when its idempotency key had made this execution before.
+
+    is_limited   it stands in line, or did: a limit concerns it
+    """
 
     execution_id: UUID
     created: bool
+    is_limited: bool = False
 
 
 def start_execution(
@@ -102,7 +106,8 @@ def start_execution(
     """Start a version of a workflow, the published one unless `version` names another.
 
     Inside `transaction.atomic()` the execution is made or undone with the caller's transaction; workers hear of it after the commit.
-    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError, QuotaExceededError.
+    Where a limit on executions at a time concerns it, it is `pending` until its turn comes.
+    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError, InvalidConcurrencyKeyError, QuotaExceededError.
     """
     start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
     return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[
@@ -129,16 +134,24 @@ def start_executions(
     _check_inputs(version, starts)
     plan: StartPlan = version.start
     priority = priority or plan["priority"] or ("high" if trigger in HIGH_PRIORITY_TRIGGERS else "normal")
+    sent = backlog.starts_to_send(plan, priority, len(starts))
     # One statement, and so a transaction of its own where the caller has none open.
-    started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority)
+    started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority, sent=sent)
     ready = [
         Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
-        for one in started
-        if one.created
+        for one in started[:sent]
+        if one.created and not one.is_limited
         for entry in plan["entries"]
     ]
     transaction.on_commit(lambda: handoff.send(ready), robust=True)
+    if any(one.is_limited for one in started):
+        transaction.on_commit(lambda: admission.admit(workspace_id=version.workspace_id, workflow_id=version.workflow_id), robust=True)
     return started
+
+
+def check_input(version: WorkflowVersion, input: Mapping[str, Any]) -> None:
+    """Raise InvalidInputError unless it fits the version's `inputs`."""
+    _check_inputs(version, [Start(input=input)])
 
 
 def _check_inputs(version: WorkflowVersion, starts: Sequence[Start]) -> None:
@@ -155,7 +168,7 @@ def _check_inputs(version: WorkflowVersion, starts: Sequence[Start]) -> None:
 
 
 def _insert(
-    version: WorkflowVersion, plan: StartPlan, starts: Sequence[Start], *, started_by: User | None, trigger: str, priority: str
+    version: WorkflowVersion, plan: StartPlan, starts: Sequence[Start], *, started_by: User | None, trigger: str, priority: str, sent: int
 ) -> list[Started]:
     documents = [
         {
@@ -164,6 +177,7 @@ def _insert(
             "variables": plan["variables"],
             "business_key": start.business_key,
             "idempotency_key": start.idempotency_key,
+            **admission.place_in_line(plan, input=start.input or {}, variables=plan["variables"]),
         }
         for start in starts
     ]
@@ -184,10 +198,11 @@ def _insert(
                 user_id,
                 plan["timeout_seconds"],
                 f"{protocol.DUE_SECONDS} s",
+                sent,
                 *([quotas.as_json(limits)] if limits else []),
             ],
         )
-        started = [Started(execution_id, created) for execution_id, created in cursor.fetchall()]
+        started = [Started(*row) for row in cursor.fetchall()]
         if is_stored_limited and any(one.created for one in started):
             quotas.check(QuotaName.STORED_BYTES, workspace_id=version.workspace_id, adding=0)
         return started
@@ -200,7 +215,10 @@ def cancel_execution(*, execution_id: UUID) -> str:
     """
     allowed = {"pending", "running", "paused"}
     result = call_recorded(Verb.EXECUTION_CANCELLED, "cancel_v1(%(execution)s, null)", execution_id=execution_id, allowed=allowed)
-    return _moved(execution_id, result, allowed=allowed, verb="cancelled")
+    status = _moved(execution_id, result, allowed=allowed, verb="cancelled")
+    if status == "cancelled" and result["was"] != "pending":
+        admission.admit()
+    return status
 
 
 def pause_execution(*, execution_id: UUID) -> str:

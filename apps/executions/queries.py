@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Case, F, Func, IntegerField, JSONField, Q, When
+from django.db.models import Case, CharField, F, Func, IntegerField, JSONField, OuterRef, Q, Subquery, Value, When
+from django.db.models.functions import JSONObject
 
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
@@ -13,11 +14,12 @@ from apps.core import object_store
 from apps.core.api.renderers import dumps
 from apps.engine.errors import NotFoundError
 from apps.executions.actions import ExecutionNotFoundError
-from apps.executions.models import Execution, ExecutionEvent, ExecutionQuerySet, NodeRun, NodeRunQuerySet
+from apps.executions.models import Execution, ExecutionEvent, ExecutionQuerySet, Hold, Iteration, NodeRun, NodeRunQuerySet
 from apps.workflows.access import require
 
 MAX_NODE_RUNS = 1000  # in one answer
 MAX_EVENTS = 500
+MAX_CHILDREN = 100
 # Outputs over this size are not part of lists: a thousand of 64 KB each would be.
 SHOWN_BYTES = 4096
 _LISTED = ("id", "status", "priority", "trigger", "business_key", "error", "created_at", "started_at", "finished_at", "workflow_id")
@@ -44,8 +46,10 @@ class Filters:
     status: str | None = None
     trigger: str | None = None
     business_key: str | None = None
+    parent: UUID | None = None
     created_after: Any = None
     created_before: Any = None
+    rerun_of: UUID | None = None
 
     def as_query(self) -> Q:
         columns: Mapping[str, Any] = {
@@ -53,8 +57,10 @@ class Filters:
             "status": self.status,
             "trigger": self.trigger,
             "business_key": self.business_key,
+            "parent_node_run__execution_id": self.parent,
             "created_at__gte": self.created_after,
             "created_at__lt": self.created_before,
+            "rerun_of_id": self.rerun_of,
         }
         return Q(**{name: value for name, value in columns.items() if value is not None})
 
@@ -91,10 +97,21 @@ def check_operable(user: User, execution_id: UUID) -> None:
 def get_execution(user: User, execution_id: UUID) -> Execution:
     """One execution with `workflow_name` and `version_number`. Raises ExecutionNotFoundError."""
     found = Execution.objects.visible_to(user).filter(pk=execution_id)
-    execution = found.annotate(workflow_name=F("workflow__name"), version_number=F("version__number")).first()
+    names = {"workflow_name": F("workflow__name"), "version_number": F("version__number")}
+    parent = {f"parent_{name}": F(f"parent_node_run__{name}") for name in ("execution_id", "key", "path")}
+    execution = found.annotate(**names, **parent).first()
     if execution is None:
         raise _not_found(execution_id)
     return execution
+
+
+def get_rerunnable(user: User, execution_id: UUID) -> Execution:
+    """One execution, with its workflow, to be run again. Raises ExecutionNotFoundError, NotAllowedError."""
+    found = Execution.objects.visible_to(user).select_related("workflow").defer("output").filter(pk=execution_id).first()
+    if found is None:
+        raise _not_found(execution_id)
+    require(user, found.workflow, Permission.WORKFLOW_RUN)
+    return found
 
 
 def get_result(execution_id: UUID) -> dict[str, Any]:
@@ -102,19 +119,37 @@ def get_result(execution_id: UUID) -> dict[str, Any]:
     return dict(Execution.objects.values("status", "output", "output_ref", "error", "finished_at").get(pk=execution_id))
 
 
-def list_node_runs(user: User, execution_id: UUID, *, after: int = 0, limit: int = MAX_NODE_RUNS) -> Sequence[NodeRun]:
+def list_node_runs(user: User, execution_id: UUID, *, after: int = 0, limit: int = MAX_NODE_RUNS, **only: str) -> Sequence[NodeRun]:
     """Node runs in the order in which they became ready, from the one after id `after`.
 
+    only   `key`, `path` or `status` that they have
     Each has `shown_output`, its output where that is small, and `output_bytes`, None without an output in the row.
     """
-    found = _node_runs(user, execution_id).filter(id__gt=after).annotate(output_bytes=_StoredSize("output"))
+    found = _node_runs(user, execution_id).filter(id__gt=after, **only).annotate(output_bytes=_StoredSize("output"))
     small = Case(When(output_bytes__lte=SHOWN_BYTES, then=F("output")), default=None, output_field=JSONField())
-    return found.defer("input", "output", "deferred").annotate(shown_output=small).order_by("id")[:limit]
+    return found.defer("input", "output", "deferred").annotate(shown_output=small, hold=_hold()).order_by("id")[:limit]
+
+
+def list_iterations(user: User, execution_id: UUID, *, after: int = 0, **only: str) -> Sequence[Iteration]:
+    """Iterations of the loops of an execution in the order in which they began, from the one after id `after`, at most MAX_NODE_RUNS.
+
+    only   `key` of the loop, its `loop_path`, or `status` that they have
+    """
+    found = Iteration.objects.visible_to(user).filter(execution_id=execution_id, id__gt=after, **only)
+    return found.order_by("id")[:MAX_NODE_RUNS]
+
+
+def list_children(user: User, execution_id: UUID) -> Sequence[Execution]:
+    """What its node runs have started, oldest first, at most MAX_CHILDREN, each with `workflow_name` and `parent_node_run`."""
+    found = Execution.objects.visible_to(user).filter(parent_node_run__execution_id=execution_id)
+    found = found.annotate(workflow_name=F("workflow__name"))
+    columns = ("id", "status", "workflow_id", "parent_node_run__key", "parent_node_run__path")
+    return found.select_related("parent_node_run").only(*columns).order_by("id")[:MAX_CHILDREN]
 
 
 def get_node_run(user: User, execution_id: UUID, key: str, path: str = "") -> NodeRun:
     """One node run with its input and output. Raises NodeRunNotFoundError."""
-    node_run = _node_runs(user, execution_id).filter(key=key, path=path).first()
+    node_run = _node_runs(user, execution_id).filter(key=key, path=path).annotate(hold=_hold()).first()
     if node_run is None:
         raise NodeRunNotFoundError(f"Execution {execution_id} has no run of node '{key}' (yet), or you may not see it.", key=key, path=path)
     return node_run
@@ -137,6 +172,25 @@ def list_events(user: User, execution_id: UUID, *, after: int = 0) -> Sequence[E
 
 def _node_runs(user: User, execution_id: UUID) -> NodeRunQuerySet:
     return NodeRun.objects.visible_to(user).filter(execution_id=execution_id)
+
+
+def _hold() -> Case:
+    """{"id", "scope", "reason", "by", "since", "until"} of the oldest hold that keeps a queued node run back; None where none does."""
+    covering = Hold.objects.in_force().filter(
+        Q(workspace__isnull=True) | Q(workspace=OuterRef("workspace")),
+        Q(workflow__isnull=True) | Q(workflow=OuterRef("execution__workflow")),
+        Q(node_key="") | Q(node_key=OuterRef("key")),
+    )
+    scope = Case(
+        When(workspace__isnull=True, then=Value(Hold.Scope.INSTALLATION)),
+        When(workflow__isnull=True, then=Value(Hold.Scope.WORKSPACE)),
+        When(node_key="", then=Value(Hold.Scope.WORKFLOW)),
+        default=Value(Hold.Scope.NODE),
+        output_field=CharField(),
+    )
+    shown = JSONObject(id="id", scope=scope, reason="reason", by="created_by__username", since="created_at", until="until")
+    found = Subquery(covering.order_by("created_at").values(json=shown)[:1])
+    return Case(When(status="queued", then=found), default=None, output_field=JSONField())
 
 
 def _output(row: NodeRun | Execution, what: str) -> bytes:

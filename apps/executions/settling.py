@@ -3,16 +3,20 @@
 import time
 from uuid import UUID
 
-from apps.engine.outcomes import Outcome
+from apps.engine.graph import Graph
+from apps.engine.outcomes import Failed, Succeeded
 from apps.executions import handoff, protocol
 from apps.executions.announcements import announce_change
-from apps.executions.graphs import graphs
+from apps.executions.connection import fetch_repeating
+from apps.executions.graphs import graph_of
 from apps.executions.settlement import Settlement, end_of
 
 
-def settle_held(*, execution_id: UUID, workspace_id: UUID, version_id: UUID, key: str, path: str, token: UUID, outcome: Outcome) -> bool:
+def settle_held(
+    *, execution_id: UUID, workspace_id: UUID, version_id: UUID, key: str, path: str, token: UUID, outcome: Succeeded | Failed
+) -> bool:
     """Record `outcome` for a claim held under `token`, and send what follows; False when the claim is lost."""
-    graph = graphs.get(version_id)
+    graph = _graph(execution_id, version_id)
     settlement = Settlement(graph, key=key, path=path, token=token)
     end = end_of(graph.nodes[key], outcome, workspace_id=workspace_id, attempt=1)
     starting = settlement.settle(key, end, started=time.monotonic())
@@ -22,3 +26,8 @@ def settle_held(*, execution_id: UUID, workspace_id: UUID, version_id: UUID, key
     handoff.send(protocol.ready_in(result, execution_id=execution_id, version_id=version_id))
     announce_change(execution_id, result)
     return True
+
+
+def _graph(execution_id: UUID, version_id: UUID) -> Graph:
+    [row] = fetch_repeating("select trigger from execution where id = %(execution)s", {"execution": execution_id})
+    return graph_of(execution_id, version_id, row["trigger"])

@@ -1,9 +1,11 @@
-"""Celery's own tables in the admin. The engine keeps neither its timers nor its results there."""
+"""Workers, and Celery's own tables, in the admin. The engine keeps neither its timers nor its results there."""
 
 from typing import Any
 
-from django.contrib import admin
-from django.http import HttpRequest
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.safestring import SafeString
 from django_celery_beat.admin import ClockedScheduleAdmin as BeatClockedScheduleAdmin
 from django_celery_beat.admin import CrontabScheduleAdmin as BeatCrontabScheduleAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as BeatPeriodicTaskAdmin
@@ -16,8 +18,10 @@ from django_celery_results.models import GroupResult, TaskResult
 from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from apps.core.admin import Audited
+from apps.core.admin import Audited, ReadOnlyAdmin, badge
 from apps.core.admin_export import Exported
+from apps.fleet.models import Worker
+from apps.fleet.queries import LIVE_SECONDS, unserved_queues
 
 for celery_model in (ClockedSchedule, CrontabSchedule, IntervalSchedule, PeriodicTask, SolarSchedule, GroupResult, TaskResult):
     admin.site.unregister(celery_model)
@@ -74,3 +78,26 @@ class TaskResultAdmin(Audited, Exported, ResultsTaskResultAdmin, ModelAdmin):  #
 class GroupResultAdmin(Audited, Exported, ResultsGroupResultAdmin, ModelAdmin):  # type: ignore[misc]
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    list_display = ("name", "serves", "pool", "concurrency", "life", "started_at", "seen_at")
+    search_fields = ("name",)
+    ordering = ("name",)
+    fields = ("name", "queues", "pool", "concurrency", "started_at", "seen_at")
+    readonly_fields = fields
+
+    @admin.display(description="queues")
+    def serves(self, worker: Worker) -> str:
+        return ", ".join(worker.queues)
+
+    @admin.display(description="life")
+    def life(self, worker: Worker) -> SafeString:
+        is_alive = (timezone.now() - worker.seen_at).total_seconds() < LIVE_SECONDS
+        return badge("alive", "check_circle", "good") if is_alive else badge("silent", "error", "bad")
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        for queue, count in unserved_queues().items() if request.user.is_superuser else ():
+            messages.warning(request, f"No worker serves queue {queue}: {count} node runs wait for it.")
+        return super().changelist_view(request, extra_context)  # type: ignore[no-any-return]  # unfold has no types

@@ -1,6 +1,10 @@
 """The fleets of workers that every installation has; the process table and the deployment files are made from this."""
 
+import os
+import re
 from dataclasses import dataclass
+
+from django.core.exceptions import ImproperlyConfigured
 
 
 @dataclass(frozen=True)
@@ -40,4 +44,21 @@ class Fleet:
         )
 
 
-FLEETS = (Fleet("default", pool="threads", concurrency=16), Fleet("code", pool="prefork", concurrency=2))
+def own_fleets(text: str) -> tuple[Fleet, ...]:
+    """The fleets that an installation adds: `gpu:prefork:1,reports:threads:8`, each by name, pool and concurrency.
+
+    Raises ImproperlyConfigured.
+    """
+    return tuple(_own_fleet(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _own_fleet(text: str) -> Fleet:
+    found = _OWN.fullmatch(text)
+    if found is None or found["name"] in {fleet.name for fleet in BUILT_IN} or found["name"].endswith(".high"):
+        raise ImproperlyConfigured(f"FLEETS: expected new names as in gpu:prefork:1, with pool threads or prefork; found '{text}'.")
+    return Fleet(found["name"], pool=found["pool"], concurrency=int(found["concurrency"]))
+
+
+_OWN = re.compile(r"(?P<name>[a-z0-9][a-z0-9._-]{0,63}):(?P<pool>threads|prefork):(?P<concurrency>[1-9][0-9]{0,3})")
+BUILT_IN = (Fleet("default", pool="threads", concurrency=16), Fleet("code", pool="prefork", concurrency=2))
+FLEETS = (*BUILT_IN, *own_fleets(os.environ.get("FLEETS", "")))

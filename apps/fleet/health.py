@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 from celery import current_app
@@ -15,6 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from apps.fleet.fleets import FLEETS
+from apps.fleet.queries import unserved_queues
 
 OK = "ok"
 DOWN = "down"
@@ -26,9 +27,12 @@ REDIS_ANSWERS_WITHIN_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """parts   {name: "ok", "down", or what is missing}"""
+    """parts      {name: "ok", "down", or what is missing}
+    warnings   {name: what somebody should look at, though every part works}
+    """
 
     parts: Mapping[str, str]
+    warnings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_ok(self) -> bool:
@@ -78,11 +82,20 @@ def _workers() -> str:
     return f"no answer of {', '.join(missing)}" if missing else OK
 
 
+def _queues() -> str:
+    """How many queues have node runs that wait, and no worker. Workflows name queues as they like, so the names are not for everybody."""
+    try:
+        count = len(unserved_queues())
+    except DatabaseError:
+        return OK  # the database has a part of its own
+    return OK if count == 0 else f"{count} {'queue has' if count == 1 else 'queues have'} node runs and no worker"
+
+
 class KeptHealth:
     """The answer of a check, kept for a while; of many who ask at once, one asks and the others wait."""
 
-    def __init__(self, checks: Mapping[str, Callable[[], str]]) -> None:
-        self._checks = checks
+    def __init__(self, checks: Mapping[str, Callable[[], str]], looks: Mapping[str, Callable[[], str]] | None = None) -> None:
+        self._checks, self._looks = checks, looks or {}
         self._lock = threading.Lock()
         self._health = Health({})
         self._checked_at = float("-inf")
@@ -90,11 +103,12 @@ class KeptHealth:
     def get(self) -> Health:
         with self._lock:
             if time.monotonic() - self._checked_at > KEPT_SECONDS:
-                self._health = Health({name: check() for name, check in self._checks.items()})
+                warnings = {name: said for name, look in self._looks.items() if (said := look()) != OK}
+                self._health = Health({name: check() for name, check in self._checks.items()}, warnings)
                 self._checked_at = time.monotonic()
             return self._health
 
 
 # What this process itself needs to serve; and everything.
 readiness = KeptHealth({"database": _database, "broker": _broker})
-health = KeptHealth({"database": _database, "broker": _broker, "live": _live, "workers": _workers})
+health = KeptHealth({"database": _database, "broker": _broker, "live": _live, "workers": _workers}, {"queues": _queues})

@@ -63,9 +63,11 @@ class RunContext:
     timeout_seconds   what is left for this attempt, None without a limit
     input             input of the execution
     upstream          {node key: output} of the direct predecessors that ran, in the order of the edges; empty unless `reads_upstream`
+    iterations        of a loop: how many of its iterations have begun
     state             what `Deferred.state` held; None on a first run
     signal            payload of the signal that woke the node run, None when its time came
     credentials       {slot: credential} that the node names, open for this node run; they share one redactor
+    connected_ports   ports that an edge leaves from
     """
 
     execution_id: str
@@ -78,8 +80,10 @@ class RunContext:
     input: Any = None
     inputs_schema: Mapping[str, Any] | None = None
     upstream: Mapping[str, Any] = field(default_factory=dict)
+    iterations: int = 0
     state: Any = None
     signal: Any = None
+    connected_ports: frozenset[str] = frozenset()
     settings: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, HeldCredential] = field(default_factory=dict)
     _cancelled: threading.Event = field(default_factory=threading.Event)
@@ -136,6 +140,8 @@ class NodeType(Generic[ConfigT]):
     reads_upstream   True when `run` needs `context.upstream`
     verbatim         config fields whose text is taken as it is: no `${…}` in it is resolved
     credentials      {slot: what fits there}: places for credentials, by name
+    is_loop          True when other nodes are its body: `run` returns Iterate, and Gathered at the end
+    binds_item       True when its own config may read `item`, the output of the iteration before, and `index`, how many there were
     errors           {code: when it fails with this code}, beside those of every node
     example          a config that works, for the docs and the editor
     """
@@ -151,6 +157,8 @@ class NodeType(Generic[ConfigT]):
     reads_upstream: ClassVar[bool] = False
     verbatim: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[Mapping[str, CredentialSlot]] = {}
+    is_loop: ClassVar[bool] = False
+    binds_item: ClassVar[bool] = False
     errors: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
     Config: ClassVar[type[NodeConfig]]
@@ -170,8 +178,16 @@ class NodeType(Generic[ConfigT]):
         """The effect of a node with this raw config; a GET is milder than a POST."""
         return self.effect
 
+    def writes(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        """Names of the execution variables that a node with this raw config writes."""
+        return ()
+
     def queue_of(self, config: Mapping[str, Any]) -> str:
         return self.queue
+
+    def call_of(self, config: Mapping[str, Any]) -> tuple[str, int | None] | None:
+        """(id of a workflow, number of its version or None) that a node with this raw config starts; None where it starts none."""
+        return None
 
     def is_brief(self, config: Mapping[str, Any]) -> bool:
         return self.brief

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from apps.engine.json_values import InvalidJsonError, clean_json
-from apps.engine.outcomes import Deferred, Failed, NodeError, Outcome, Succeeded
+from apps.engine.outcomes import Deferred, Failed, Gathered, Iterate, NodeError, Outcome, StartChild, Succeeded
 from apps.engine.problems import problems_of
 from apps.nodes.contract import NodeFailure, NodeType, RunContext
 from apps.nodes.redaction import redacting_logs
@@ -67,6 +67,12 @@ def _checked(outcome: Outcome) -> Outcome:
                 return replace(outcome, state=clean_json(outcome.state))
             case Failed(error=error):
                 return replace(outcome, error=replace(error, details=clean_json(error.details)))
+            case Iterate(items=items):
+                return outcome if items is None else replace(outcome, items=clean_json(items))
+            case StartChild(input=given):
+                return replace(outcome, input=clean_json(given))
+            case Gathered():
+                return outcome
     except InvalidJsonError as fault:
         message = f"The node returned what is not JSON: {fault.message} (at '{fault.pointer}')"
         return Failed(NodeError("output_not_json", message, {"pointer": fault.pointer}), is_final=True)

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import re2
 
-from apps.engine.outcomes import Deferred, Failed, NodeError, Outcome, Succeeded
+from apps.engine.outcomes import Deferred, Failed, Gathered, Iterate, NodeError, Outcome, StartChild, Succeeded
 from apps.nodes.secret import MASK, Secret
 
 # A shorter text stands in too many others by chance.
@@ -75,6 +75,12 @@ class Redactor:
                 return replace(outcome, error=self._error(error))
             case Deferred():
                 return replace(outcome, state=self.json(outcome.state))
+            case Iterate(items=items):
+                return outcome if items is None else replace(outcome, items=self.json(list(items)))
+            case StartChild():
+                return replace(outcome, input=self.json(dict(outcome.input)))
+            case Gathered():
+                return outcome
 
     def _error(self, error: NodeError) -> NodeError:
         return replace(error, message=self.text(error.message), details=self.json(dict(error.details)))

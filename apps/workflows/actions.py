@@ -19,8 +19,11 @@ from apps.engine.errors import ConflictError, InvalidError
 from apps.engine.problems import InvalidDefinitionError, Problem
 from apps.engine.validation import validate
 from apps.nodes.registry import all_types
+from apps.workflows.calls import call_problems
+from apps.workflows.checks import check_allowed
 from apps.workflows.compiled import compile_version, start_plan
 from apps.workflows.credentials import check_credentials, record_references
+from apps.workflows.error_workflows import check_error_workflow
 from apps.workflows.merging import EditConflictError, merge_into
 from apps.workflows.models import Workflow, WorkflowVersion
 from apps.workflows.parts import record_parts
@@ -85,6 +88,8 @@ def create_workflow(
     """
     checked = _check(definition)
     check_credentials(checked.definition, workspace_id=workspace.pk, author=created_by)
+    warnings = check_error_workflow(checked.definition, workspace_id=workspace.pk, workflow_id=None, saved_by=created_by)
+    check_allowed(workspace.pk, checked.definition)
     with transaction.atomic(), audit.together():
         quotas.check(QuotaName.WORKFLOWS, workspace_id=workspace.pk, user_id=created_by.pk if created_by else None)
         workflow = Workflow(
@@ -100,7 +105,7 @@ def create_workflow(
             _publish(workflow, version)
         if created_by is not None:
             let_own(workflow=workflow, user=created_by, granted_by=created_by)
-    return Saved(version, created=True, warnings=checked.warnings)
+    return Saved(version, created=True, warnings=(*checked.warnings, *warnings))
 
 
 def save_version(
@@ -121,12 +126,16 @@ def save_version(
     """
     checked = _check(definition)
     check_credentials(checked.definition, workspace_id=workflow.workspace_id, author=created_by)
+    check_allowed(workflow.workspace_id, checked.definition)
     with transaction.atomic(), audit.together():
         workflow = _lock(workflow.pk)
         newest = workflow.versions.select_related("created_by").defer("definition", "start").latest("number")
         base_number = newest.number if base_number is None else base_number
         if is_merged := base_number != newest.number:
             checked = _merge(newest, checked, base_number)
+        warnings = check_error_workflow(
+            checked.definition, workspace_id=workflow.workspace_id, workflow_id=workflow.pk, saved_by=created_by
+        )
         version, created = newest, newest.content_hash != checked.content_hash
         if created:
             version = _insert_version(workflow, checked, number=newest.number + 1, changelog=changelog, created_by=created_by)
@@ -136,7 +145,7 @@ def save_version(
         if created:  # counted last: pruning may have made room
             quotas.check(QuotaName.VERSIONS_PER_WORKFLOW, workspace_id=workflow.workspace_id, subject=workflow.pk, adding=0, made=1)
     version.workflow = workflow
-    return Saved(version, created, checked.warnings, is_merged)
+    return Saved(version, created, (*checked.warnings, *warnings), is_merged)
 
 
 def roll_back(*, version: WorkflowVersion, changelog: str = "", created_by: User | None = None, publish: bool = False) -> Saved:
@@ -224,6 +233,8 @@ def _merge(newest: WorkflowVersion, mine: _Checked, base_number: int) -> _Checke
 
 
 def _insert_version(workflow: Workflow, checked: _Checked, *, number: int, changelog: str, created_by: User | None) -> WorkflowVersion:
+    if problems := call_problems(checked.definition, workspace_id=workflow.workspace_id, user=created_by):
+        raise InvalidDefinitionError(problems)
     quotas.check(QuotaName.STORED_BYTES, workspace_id=workflow.workspace_id, adding=0)
     version = WorkflowVersion.objects.create(
         workspace_id=workflow.workspace_id,

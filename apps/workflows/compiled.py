@@ -27,7 +27,10 @@ class StartPlan(TypedDict):
     variables: dict[str, Any]
     timeout_seconds: float | None
     priority: str | None
+    max_concurrency: int | None
+    concurrency_key: str | None
     input_schema: dict[str, Any]
+    follows: list[str]
 
 
 def traits_of(node: Node) -> Traits:
@@ -35,12 +38,15 @@ def traits_of(node: Node) -> Traits:
     node_type = get_type(node.type)
     effect = node_type.effect_of(node.config)
     return Traits(
-        is_pure=effect is Effect.PURE and node.queue is None,
+        # A run whose output may be taken from the cache is a node run of its own, with a row to say so.
+        is_pure=effect is Effect.PURE and node.queue is None and node.cache is None and not node_type.is_loop,
         is_brief=node_type.is_brief(node.config),
         queue=node.queue or node_type.queue_of(node.config),
         on_worker_lost=node.on_worker_lost or ("ask" if effect is Effect.EXTERNAL else "rerun"),
         reads_upstream=node_type.reads_upstream,
         verbatim=node_type.verbatim,
+        is_loop=node_type.is_loop,
+        binds_item=node_type.binds_item,
     )
 
 
@@ -49,19 +55,23 @@ def compile_version(definition: Definition) -> Graph:
     return compile_graph(definition, traits_of)
 
 
+def entry_of(graph: Graph, key: str) -> EntryNode:
+    """A node as one that a start queues."""
+    traits = graph.nodes[key].traits
+    return EntryNode(key=key, queue=traits.queue, lost=traits.on_worker_lost, brief=traits.is_brief)
+
+
 def start_plan(graph: Graph) -> StartPlan:
     """What `WorkflowVersion.start` holds."""
     return StartPlan(
-        entries=[
-            EntryNode(key=key, queue=traits.queue, lost=traits.on_worker_lost, brief=traits.is_brief)
-            for key in graph.entries
-            if key != OUTPUT_KEY
-            for traits in [graph.nodes[key].traits]
-        ],
+        entries=[entry_of(graph, key) for key in graph.entries if key != OUTPUT_KEY],
         variables=dict(graph.initial_variables),
         timeout_seconds=graph.timeout_seconds,
         priority=graph.priority,
+        max_concurrency=graph.max_concurrency,
+        concurrency_key=graph.concurrency_key,
         input_schema=dict(graph.input_schema or {}),
+        follows=sorted(graph.follows),
     )
 
 

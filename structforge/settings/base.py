@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "apps.workflows",
     "apps.templates",
     "apps.executions",
+    "apps.notifications",
     "apps.fleet",
 ]
 
@@ -207,6 +208,8 @@ ACCOUNT_RATE_LIMITS = {
     "link_start": "30/m/key",
     "link_start_all": "120/m/key",
     "person_lookup": "30/10m/key",
+    # of addresses that resume an execution, per address of the caller and per token
+    "resume": "600/m/ip,30/m/key",
 }
 ALLAUTH_TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 MFA_ADAPTER = "apps.accounts.adapters.MfaAdapter"
@@ -261,7 +264,8 @@ def frontend_urls(public_url: str) -> dict[str, str]:
     return {name: f"{public_url.rstrip('/')}{path}" for name, path in pages.items()}
 
 
-HEADLESS_FRONTEND_URLS = frontend_urls(env.str("PUBLIC_URL", default=""))
+PUBLIC_URL = env.str("PUBLIC_URL", default="").rstrip("/")
+HEADLESS_FRONTEND_URLS = frontend_urls(PUBLIC_URL)
 SESSION_ENGINE = "apps.accounts.sessions"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_AGE = HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN
@@ -275,6 +279,8 @@ EMAIL_HOST, EMAIL_PORT = _MAIL["EMAIL_HOST"] or "localhost", _MAIL["EMAIL_PORT"]
 EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _MAIL["EMAIL_HOST_USER"] or "", _MAIL["EMAIL_HOST_PASSWORD"] or ""
 EMAIL_USE_TLS, EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_TLS", False), _MAIL.get("EMAIL_USE_SSL", False)
 EMAIL_TIMEOUT = 10
+# Seconds after each failed attempt to tell of an execution by mail or webhook, up to a day and a half in all.
+NOTIFICATION_DELAYS = env.list("NOTIFICATION_DELAYS", cast=float, default=[5.0, 300.0, 1800.0, 7200.0, 18_000.0, 36_000.0, 64_800.0])
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="") or "StructForge <structforge@localhost>"
 
 # API. Whatever a view does not say is refused.
@@ -317,6 +323,7 @@ SPECTACULAR_SETTINGS = {
         "CredentialLevel": "apps.credentials.models.CredentialGrant.Level",
         "QuotaName": "apps.quotas.models.NAMES",
         "QuotaScope": "apps.quotas.models.Quota.Scope",
+        "HoldScope": "apps.executions.models_waiting.Hold.Scope",
         "AuditVia": "apps.audit.models.VIAS",
         "Priority": "apps.executions.models.Execution.Priority",
         "ExecutionStatus": [status.value for status in ExecutionStatus],
@@ -328,6 +335,7 @@ SPECTACULAR_SETTINGS = {
         "NewLinkLevel": ["viewer", "executor", "editor"],
         "SharedLevel": ["viewer", "executor"],
         "ExportKind": ["workflow", "bundle"],
+        "FollowUpKind": ["compensation", "retry", "error"],
         "Permission": [permission.value for permission in Permission],
         "TemplateStatus": "apps.templates.models.Status",
         "TemplateVisibility": "apps.templates.models.Visibility",

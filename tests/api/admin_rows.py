@@ -6,11 +6,13 @@ from decimal import Decimal
 from typing import Any
 
 from django.contrib.contenttypes.models import ContentType
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from apps.accounts.models import Workspace
+from apps.executions.models import ExecutionLimit
 from apps.quotas.models import Quota
 
 Row = models.Model
@@ -23,7 +25,7 @@ def first_row(model: type[Row]) -> Row:
 
 
 def _made(model: type[Row]) -> Row:
-    columns = [field for field in model._meta.concrete_fields if not field.primary_key and not field.has_default() and not field.null]
+    columns = [field for field in model._meta.concrete_fields if not field.has_default() and not field.null]
     return model._default_manager.create(**{field.name: _value(field) for field in columns if not _fills_itself(field)})
 
 
@@ -35,12 +37,18 @@ def _quota(model: type[Row]) -> Row:
     return model._default_manager.create(scope="workspace", workspace=first_row(Workspace), name="workflows", limit=1)
 
 
+def _limit(model: type[Row]) -> Row:
+    return model._default_manager.create(kind="workspace", workspace=first_row(Workspace), max_running=1)
+
+
 # Models that ask for more than their columns say.
-MADE: dict[type[Row], Callable[[type[Row]], Row]] = {PeriodicTask: _periodic_task, Quota: _quota}
+MADE: dict[type[Row], Callable[[type[Row]], Row]] = {PeriodicTask: _periodic_task, Quota: _quota, ExecutionLimit: _limit}
 
 
 def _fills_itself(field: Any) -> bool:
-    return getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False) or field.generated
+    return (
+        isinstance(field, models.AutoField) or getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False) or field.generated
+    )
 
 
 def _value(field: Any) -> Any:
@@ -57,6 +65,7 @@ def _value(field: Any) -> Any:
         (models.IntegerField, 1),
         (models.DecimalField, 1),
         (models.JSONField, {}),
+        (ArrayField, []),
         (models.BinaryField, b"x"),
         (models.Field, "x"),
     )
@@ -72,7 +81,7 @@ def copy_of(row: Row, number: int, copied: dict[tuple[Any, ...], Row] | None = N
     if (known := copied.get((type(row), row.pk))) is not None:
         return known
     twin = type(row)._default_manager.get(pk=row.pk)
-    twin.pk = row._meta.pk.get_default() if row._meta.pk.has_default() else None
+    setattr(twin, row._meta.pk.name, _other_id(row, number, copied))
     twin._state.adding = True
     copied[type(row), row.pk] = twin
     for names in _unique(type(row)):
@@ -81,6 +90,13 @@ def copy_of(row: Row, number: int, copied: dict[tuple[Any, ...], Row] | None = N
             setattr(twin, field.name, _other(getattr(row, field.name), field, number, copied))
     twin.save(force_insert=True)
     return twin
+
+
+def _other_id(row: Row, number: int, copied: dict[tuple[Any, ...], Row]) -> Any:
+    field = row._meta.pk
+    if field.has_default():
+        return field.get_default()
+    return None if isinstance(field, models.AutoField) else _other(getattr(row, field.name), field, number, copied)
 
 
 def _unique(model: type[Row]) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from apps.accounts.actions import create_user
 from apps.accounts.models import ApiKey, User
 from apps.accounts.queries import personal_workspace
 from apps.executions.actions import start_execution
+from apps.executions.holds import hold, sweep_holds
 from apps.executions.models import Execution, NodeRun
 from apps.workflows.actions import create_workflow, save_version
 from apps.workflows.folders import create_folder
@@ -110,6 +111,33 @@ def test_a_share_link_is_revoked_by_its_button_and_its_hash_is_not_shown(browser
     assert not Grant.objects.exists()
 
 
+def test_a_hold_is_released_by_its_button(browser, version, execution, operator):
+    made = hold(workspace=None, workflow=version.workflow, reason="the bank is closed", until=None, held_by=operator)
+    put_aside(execution)
+    node_run = NodeRun.objects.get(execution_id=execution)
+    assert "the bank is closed" in browser.get(reverse("admin:executions_noderun_change", args=[node_run.pk])).content.decode()
+    address = reverse("admin:executions_hold_change", args=[made.pk])
+    assert "Release<" in browser.get(address).content.decode()
+    browser.post(reverse("admin:hold_release", args=[made.pk]))
+    made.refresh_from_db()
+    assert (made.released_at is not None, made.released_by) == (True, operator)
+    assert "Release<" not in browser.get(address).content.decode()
+
+
+def put_aside(execution):
+    sweep_holds()
+    assert NodeRun.objects.get(execution_id=execution).held_by is not None
+
+
+def test_who_may_look_at_holds_may_not_release_them(staff, version, operator):
+    owner = User.objects.get(username="staff")
+    own = create_workflow(workspace=personal_workspace(owner), definition=BRANCHED, created_by=owner, publish=True).version
+    made = hold(workspace=None, workflow=own.workflow, reason="x", until=None, held_by=operator)
+    owner.user_permissions.add(*Permission.objects.filter(codename="view_hold"))
+    assert "Release<" not in staff.get(reverse("admin:executions_hold_change", args=[made.pk])).content.decode()
+    assert staff.post(reverse("admin:hold_release", args=[made.pk])).status_code == 403
+
+
 def test_who_may_look_at_links_and_shares_may_not_take_them_back(staff, version, execution):
     owner = User.objects.get(username="staff")
     own = create_workflow(workspace=personal_workspace(owner), definition=BRANCHED, created_by=owner, publish=True).version
@@ -126,6 +154,7 @@ def test_who_may_look_at_links_and_shares_may_not_take_them_back(staff, version,
     [
         "executions_execution",
         "executions_noderun",
+        "executions_iteration",
         "executions_executionevent",
         "workflows_workflow",
         "workflows_workflowversion",

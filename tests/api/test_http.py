@@ -116,7 +116,7 @@ async def test_the_documentation_needs_nothing_from_elsewhere():
 async def test_health_names_each_part():
     assert (await get(application, "/health/live"))[0] == 200
     status, _, body = await get(application, "/health/ready")
-    assert (status, body) == (200, b'{"status":"ok","parts":{"database":"ok","broker":"ok"}}')
+    assert (status, body) == (200, b'{"status":"ok","parts":{"database":"ok","broker":"ok"},"warnings":{}}')
     status, _, body = await get(application, "/health")
     assert status == 503
     assert b'"workers":"no answer of default, code"' in body

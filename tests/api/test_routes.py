@@ -12,6 +12,8 @@ from apps.accounts.actions import create_user
 from apps.accounts.models import Membership, User, Workspace
 from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
 from apps.audit.models import AuditEntry
+from apps.executions.models import Execution, FollowUp
+from apps.notifications.models import Delivery
 from apps.workflows.drafts import keep_draft
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
@@ -44,6 +46,7 @@ PUBLIC = {
     "api/v1/auth/password/reset/confirm",
     "api/v1/auth/oidc/login",
     "api/v1/auth/oidc/callback",
+    "api/v1/resume/<str:token>",
     "api/v1/shared/<str:token>",
     "api/v1/shared/<str:token>/executions",
     "api/v1/shared/<str:token>/executions/<uuid:execution_id>",
@@ -79,6 +82,7 @@ class Route:
 
 
 SECRET_NAME = "the ledger of Ada"
+LIMITS = {"max_running": 10, "max_seconds": None, "each_person": 5, "people": []}
 START = {"input": {"amount": 1}}
 KEY = {"name": "ci", "scopes": ["workflow.view"]}
 SERVICE_ACCOUNTS = "workspaces/<uuid:workspace_id>/service-accounts"
@@ -226,17 +230,36 @@ ROUTES = [
     Route("get", "credentials/<uuid:credential_id>/grants", apart=True),
     Route("post", "credentials/<uuid:credential_id>/grants", ok=201, apart=True, body={"user": "<friend_id>", "level": "owner"}),
     Route("delete", "credentials/<uuid:credential_id>/grants/<uuid:grant_id>", ok=204, apart=True),
+    Route("get", "workspaces/<uuid:workspace_id>/limits", apart=True),
+    Route("put", "workspaces/<uuid:workspace_id>/limits", apart=True, body=LIMITS),
+    Route("get", "limits", ok=403, others=403),
+    Route("put", "limits", ok=403, others=403, body={"max_running": 10, "max_seconds": None}),
     Route("get", "executions", others=200),
     Route("post", "executions", ok=409, needs=P.WORKFLOW_RUN, body={"workflow": "<workflow_id>", **START}),
     Route("post", "executions", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", **START}),
     Route("post", "executions/bulk", ok=202, needs=P.WORKFLOW_RUN, body={"version": "<version_id>", "starts": [START]}),
+    Route(
+        "post",
+        "workflows/<uuid:workflow_id>/migrate",
+        ok=422,
+        needs=P.EXECUTION_OPERATE,
+        body={"from_version": 1, "to_version": 1},
+    ),
+    Route("get", "executions/uncertain", others=200),
+    Route("get", "executions/rerun-bulk", others=200),
+    Route("post", "executions/rerun-bulk", ok=202, others=422, body={"from": "start"}),
+    Route("get", "executions/rerun-bulk/<uuid:bulk_id>", apart=True),
+    Route("post", "executions/rerun-bulk/<uuid:bulk_id>/cancel", apart=True),
     Route("get", "executions/<uuid:execution_id>"),
     Route("get", "executions/<uuid:execution_id>/output"),
     Route("get", "executions/<uuid:execution_id>/events"),
     Route("get", "executions/<uuid:execution_id>/nodes"),
+    Route("get", "executions/<uuid:execution_id>/iterations"),
     Route("get", "executions/<uuid:execution_id>/nodes/<str:key>"),
     Route("get", "executions/<uuid:execution_id>/nodes/<str:key>/output"),
     Route("post", "executions/<uuid:execution_id>/nodes/<str:key>/resolve", ok=409, needs=P.EXECUTION_OPERATE, body={"decision": "rerun"}),
+    Route("get", "executions/<uuid:execution_id>/compare/<uuid:other_id>"),
+    Route("post", "executions/<uuid:execution_id>/rerun", ok=202, needs=P.WORKFLOW_RUN, body={"from": "start"}),
     Route("post", "executions/<uuid:execution_id>/cancel", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/pause", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/resume", ok=409, needs=P.EXECUTION_OPERATE),
@@ -248,6 +271,23 @@ ROUTES = [
     Route("get", "quotas", ok=403, others=403),
     Route("put", "quotas", ok=403, others=403, body={"name": "workflows", "limit": 1}),
     Route("delete", "quotas/<uuid:quota_id>", ok=403, others=403),
+    Route("post", "executions/<uuid:execution_id>/follow-ups/<str:kind>/drop", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("get", "workflows/<uuid:workflow_id>/variables", needs=P.EXECUTION_VIEW),
+    Route("put", "workflows/<uuid:workflow_id>/variables", needs=P.EXECUTION_OPERATE, body={"name": "seen", "value": 1}),
+    Route("delete", "workflows/<uuid:workflow_id>/variables/<str:variable>", ok=204, apart=True),
+    Route("get", "notifications", others=200),
+    Route("post", "notifications/<uuid:delivery_id>/redeliver", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("get", "workspaces/<uuid:workspace_id>/signing-key", apart=True),
+    Route("post", "workspaces/<uuid:workspace_id>/signing-key", ok=201, apart=True),
+    Route("get", "executions/<uuid:execution_id>/breakpoints", ok=409),
+    Route("post", "executions/<uuid:execution_id>/step", ok=409, needs=P.EXECUTION_OPERATE, body={"node": "start"}),
+    Route("post", "executions/<uuid:execution_id>/continue", ok=409, needs=P.EXECUTION_OPERATE),
+    Route("post", "executions/<uuid:execution_id>/edit", ok=409, needs=P.EXECUTION_OPERATE, body={"variables": {"x": 1}}),
+    Route("get", "holds", others=200),
+    Route("post", "holds", ok=201, needs=P.WORKFLOW_EDIT, body={"scope": "workflow", "workflow": "<workflow_id>", "reason": "x"}),
+    Route("get", "holds/<uuid:hold_id>", needs=P.WORKFLOW_VIEW, refused=404),
+    Route("delete", "holds/<uuid:hold_id>", ok=204, apart=True),
+    Route("post", "signals", ok=202, apart=True, body={"workspace": "<workspace_id>", "event": "order.paid"}),
 ]
 
 
@@ -327,16 +367,34 @@ def make_things(ada: ApiClient) -> dict[str, str]:
         "<uuid:link_id>": (link := ada.post_json(f"/workflows/{made['id']}/links", {"level": "editor"}, 201))["id"],
         "<str:token>": link["token"],
         "<second_workspace_id>": str(second.pk),
+        "<str:kind>": "retry",
+        "<str:variable>": ada.put_json(f"/workflows/{made['id']}/variables", {"name": "kept", "value": SECRET_NAME})["name"],
+        "<uuid:delivery_id>": make_follow_up_and_delivery(started["id"]),
+        "<workspace_id>": workspace,
+        "<uuid:hold_id>": ada.post_json("/holds", {"scope": "workflow", "workflow": made["id"], "reason": SECRET_NAME}, 201)["id"],
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:quota_id>": str(uuid4()),
         "<uuid:execution_id>": started["id"],
+        "<uuid:other_id>": started["id"],
+        "<uuid:bulk_id>": ada.post_json("/executions/rerun-bulk", {"from": "start"}, 202)["id"],
         "<str:key>": "start",
         "<str:name>": "trigger.manual",
         "<workflow_id>": made["id"],
         "<version_id>": made["version"]["id"],
         **{f"<uuid:{name}>": value for name, value in organisation.items()},
     }
+
+
+def make_follow_up_and_delivery(execution_id: str) -> str:
+    """A retry that was given up, and a message that is still to be sent; returns the id of that."""
+    execution = Execution.objects.get(pk=execution_id)
+    common = {"workspace_id": execution.workspace_id}
+    FollowUp.objects.create(**common, origin=execution, kind="retry", due_at=execution.created_at, error={"code": "dropped"})
+    delivery = Delivery.objects.create(
+        **common, execution=execution, event="failed", channel="email", target="a@example.com", payload={"name": SECRET_NAME}
+    )
+    return str(delivery.pk)
 
 
 def call(client: ApiClient, route: Route, things: dict[str, str]) -> int:
@@ -401,7 +459,7 @@ class Actor:
 
     def expected(self, route: Route) -> int:
         """What may not be seen is not found; what may be seen and not done is forbidden."""
-        seen_by = {P.EXECUTION_VIEW} if route.path.startswith("executions/<") else {P.WORKFLOW_VIEW, P.WORKFLOW_RUN}
+        seen_by = {P.EXECUTION_VIEW} if route.path.startswith(("executions/<", "notifications/<")) else {P.WORKFLOW_VIEW, P.WORKFLOW_RUN}
         if not self.allowed & seen_by:
             return 404
         return route.ok if route.needs is None or route.needs in self.allowed else route.refused
@@ -433,6 +491,8 @@ def test_each_role_and_each_level_of_a_share_allows_what_it_says(route, things, 
 WITHOUT_ENTRY = {
     "executions",
     "executions/bulk",
+    "executions/<uuid:execution_id>/rerun",
+    "signals",
     "workflows/validate",
     "expressions/check",
     "workflows/<uuid:workflow_id>/versions",
@@ -474,6 +534,8 @@ EXAMPLES = {
     "<uuid:grant_id>": "0" * 32,
     "<uuid:workflow_id>": "0" * 32,
     "<uuid:execution_id>": "0" * 32,
+    "<uuid:other_id>": "0" * 32,
+    "<uuid:bulk_id>": "0" * 32,
     "<uuid:workspace_id>": "0" * 32,
     "<uuid:account_id>": "0" * 32,
     "<uuid:key_id>": "0" * 32,
@@ -484,10 +546,14 @@ EXAMPLES = {
     "<uuid:share_id>": "0" * 32,
     "<uuid:link_id>": "0" * 32,
     "<str:token>": "token",
+    "<uuid:hold_id>": "0" * 32,
     **{f"<uuid:{name}>": "0" * 32 for name in ("user_id", "role_id", "team_id", "invitation_id")},
     "<uuid:quota_id>": "0" * 32,
     "<int:number>": "1",
     "<str:key>": "start",
+    "<str:kind>": "retry",
+    "<str:variable>": "kept",
+    "<uuid:delivery_id>": "0" * 32,
     "<str:name>": "trigger.manual",
 }
 

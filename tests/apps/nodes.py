@@ -59,9 +59,12 @@ def faults_at_save(type_name: str, config: Mapping[str, Any]) -> dict[str, str]:
     node = {"key": "node", "type": type_name, "config": config}
     nodes = [node] if type_name.startswith("trigger.") else [{"key": "start", "type": "trigger.manual"}, node]
     edges = [{"source": "start", "target": "node"}] if len(nodes) > 1 else []
+    at = len(nodes) - 1
+    if type_name.startswith("loop."):
+        nodes.append({"key": "inside", "type": "data.set", "config": {"values": {"a": 1}}, "parent": "node"})
     try:
         validate({"schema": 1, "name": "one node", "nodes": nodes, "edges": edges}, all_types())
     except InvalidDefinitionError as error:
-        base = f"/nodes/{len(nodes) - 1}/config"
+        base = f"/nodes/{at}/config"
         return {each["pointer"].removeprefix(base): each["message"] for each in error.details["errors"]}
     return {}

@@ -24,6 +24,12 @@ def fan(function: str, width: int) -> JSON:
     return definition(f"{width} in parallel, {function}", nodes, edges)
 
 
+def loop(items: int, body: JSON, *, parallel: int) -> JSON:
+    """A loop over so many numbers, with one node in its body."""
+    each = {"key": "each", "type": "loop.foreach", "config": {"items": list(range(items)), "parallel": parallel}}
+    return definition(f"loop of {items}, {body['type']}", [each, {**body, "parent": "each"}], [])
+
+
 def step(key: str, function: str) -> JSON:
     return {"key": key, "type": "function", "config": {"function": function, "arguments": {"number": STEP}}}
 

@@ -91,8 +91,25 @@ def w5(platform: Platform, repeats: int) -> list[Row]:
     ]
 
 
+def loops(platform: Platform, repeats: int) -> list[Row]:
+    """A loop over 1,000 items with a node of a worker's own, beside W2; and one over 10,000 items of pure nodes."""
+    twice = {"key": "twice", "type": "data.set", "config": {"values": {"twice": "${item * 2}"}}}
+    wide, external, pure = _published(
+        shapes.fan(shapes.IDEMPOTENT, WIDTH),
+        shapes.loop(WIDTH, shapes.step("work", shapes.IDEMPOTENT), parallel=WIDTH),
+        shapes.loop(10 * WIDTH, twice, parallel=10),
+    )
+    runs = {"W2": partial(our_runs.run_seconds, wide), "external": partial(our_runs.run_seconds, external)}
+    taken = interleave({**runs, "pure": partial(our_runs.run_seconds, pure)}, repeats=max(3, repeats // 2))
+    ratio = taken["external"].median / taken["W2"].median
+    return [
+        absolute("L1_ratio", "Loop over 1,000 items, one worker's node each, to W2", value=ratio, unit="×", limit=1.2),
+        absolute("L2_pure_s", "Loop over 10,000 items of a pure node", value=taken["pure"].median, unit="s", limit=3),
+    ]
+
+
 # What nothing has warmed up yet is measured first.
-WORKLOADS: Mapping[str, Callable[[Platform, int], list[Row]]] = {"W5": w5, "W1": w1, "W2": w2, "W3": w3, "W4": w4}
+WORKLOADS: Mapping[str, Callable[[Platform, int], list[Row]]] = {"W5": w5, "W1": w1, "W2": w2, "W3": w3, "W4": w4, "loops": loops}
 
 
 def _published(*documents: shapes.JSON) -> list[Workflow]:

@@ -15,6 +15,7 @@ class NoConfig(NodeConfig):
 
 class SetConfig(NodeConfig):
     values: dict[str, Any] = {}
+    variables: dict[str, Any] = {}
 
 
 class BasicLogin(NodeConfig):
@@ -47,6 +48,9 @@ class Set(NodeType[SetConfig]):
 
     def check(self, config: Mapping[str, Any]) -> list[tuple[str, str]]:
         return [("/values/forbidden", "This one is not allowed.")] if "forbidden" in config.get("values", {}) else []
+
+    def writes(self, config: Mapping[str, Any]) -> tuple[str, ...]:
+        return tuple(config.get("variables", {}))
 
 
 class Request(NodeType[RequestConfig]):

@@ -16,8 +16,18 @@ PORTS = ("out", "left", "right")
 SELECTIONS = ((), ("out",), ("left",), ("right",), ("left", "right"))
 
 
-def traits(*, is_pure: bool = False, on_worker_lost: str = "rerun", is_brief: bool = False) -> Traits:
-    return Traits(is_pure=is_pure, is_brief=is_brief, queue="default", on_worker_lost=on_worker_lost, reads_upstream=False)
+LOOP = "test.loop"
+
+
+def traits(*, is_pure: bool = False, on_worker_lost: str = "rerun", is_brief: bool = False, is_loop: bool = False) -> Traits:
+    return Traits(
+        is_pure=is_pure and not is_loop,
+        is_brief=is_brief,
+        queue="default",
+        on_worker_lost="rerun" if is_loop else on_worker_lost,
+        reads_upstream=False,
+        is_loop=is_loop,
+    )
 
 
 def graph_of(*lines: str, joins: Mapping[str, Any] | None = None) -> Graph:
@@ -37,11 +47,20 @@ def definition_of(nodes: list[dict[str, Any]], edges: list[dict[str, Any]]) -> D
 
 
 @st.composite
-def definitions(draw: st.DrawFn, *, max_nodes: int = 8) -> Definition:
-    """Random acyclic graphs with every kind of join."""
+def definitions(draw: st.DrawFn, *, max_nodes: int = 8, depth: int = 0) -> Definition:
+    """Random acyclic graphs with every kind of join; where `depth` is over 0, with loops so many deep, and joins that cancel the rest."""
+    nodes, edges = draw(_levels(max_nodes=max_nodes, depth=depth, may_cancel=depth > 0, prefix="n", parent=None))
+    return definition_of(nodes, edges)
+
+
+@st.composite
+def _levels(
+    draw: st.DrawFn, *, max_nodes: int, depth: int, may_cancel: bool, prefix: str, parent: str | None
+) -> tuple[list[Any], list[Any]]:
+    """Nodes and edges of one level, and of the bodies of the loops in it."""
     count = draw(st.integers(1, max_nodes))
     edges = [
-        {"source": f"n{source}", "port": port, "target": f"n{target}"}
+        {"source": f"{prefix}{source}", "port": port, "target": f"{prefix}{target}"}
         for target in range(1, count)
         for source in range(target)
         for port in draw(st.sampled_from(SELECTIONS))
@@ -49,12 +68,20 @@ def definitions(draw: st.DrawFn, *, max_nodes: int = 8) -> Definition:
     ]
     nodes = []
     for index in range(count):
-        in_degree = sum(edge["target"] == f"n{index}" for edge in edges)
+        in_degree = sum(edge["target"] == f"{prefix}{index}" for edge in edges)
         join: Any = "all"
         if in_degree > 1:
             join = draw(st.sampled_from(["all", "any", "all_settled", {"at_least": draw(st.integers(1, in_degree))}]))
-        nodes.append({"key": f"n{index}", "type": "test", "join": join})
-    return definition_of(nodes, edges)
+        cancels = may_cancel and join not in ("all", "all_settled") and draw(st.booleans())
+        is_loop = depth > 0 and draw(st.integers(0, 3)) == 0
+        nodes.append(
+            {"key": f"{prefix}{index}", "type": LOOP if is_loop else "test", "join": join, "cancel_rest": cancels, "parent": parent}
+        )
+    for loop in [node["key"] for node in nodes if node["type"] == LOOP]:
+        inner = draw(_levels(max_nodes=3, depth=depth - 1, may_cancel=may_cancel, prefix=f"{loop}_", parent=loop))
+        nodes += inner[0]
+        edges += inner[1]
+    return nodes, edges
 
 
 @st.composite

@@ -387,3 +387,92 @@ def test_a_node_may_read_exactly_the_nodes_upstream(pairs: list[tuple[int, int]]
         validate(data, CATALOG)
     else:
         assert only_fault_of(data)["pointer"] == f"/nodes/{reader}/config/values/x"
+
+
+def undone(undo: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """a ▶ b, where `undo` undoes b."""
+    return document(["a", {"key": "b", "compensate": "undo"}, {"key": "undo", **(undo or {})}], "a -> b", **changes)
+
+
+def test_an_undo_node_reads_what_it_undoes_and_what_came_before_it():
+    undo = {"config": {"values": {"x": "${nodes.b.id}", "y": "${nodes.a.id}", "z": "${amount}"}}}
+    assert warnings_of(undone(undo)) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "pointer", "message"),
+    [
+        (document(["a", {"key": "b", "compensate": "und"}, "undo"], "a -> b"), "/nodes/1/compensate", "no node 'und'"),
+        (document([{"key": "b", "compensate": "b"}]), "/nodes/0/compensate", "cannot undo itself"),
+        (document(["a", {"key": "b", "compensate": "c"}, "c"], "a -> b -> c"), "/nodes/1/compensate", "part of the graph"),
+        (document(["t:trigger.test", {"key": "b", "compensate": "t"}], "t -> b"), "/nodes/1/compensate", "trigger"),
+        (
+            document([{"key": "a", "compensate": "u"}, {"key": "b", "compensate": "u"}, "u"], "a -> b"),
+            "/nodes/1/compensate",
+            "undoes node 'a' already",
+        ),
+        (document([{"key": "a", "compensate": "u"}, {"key": "u", "compensate": "v"}, "v"]), "/nodes/1/compensate", "not undone itself"),
+        (undone({"on_error": "continue"}), "/nodes/2/on_error", "no effect"),
+        (
+            document(["a", {"key": "b", "compensate": "undo"}, reads("undo", "${nodes.c.id}"), "c"], "a -> b -> c"),
+            "/nodes/2/config/values/x",
+            "nodes.c",
+        ),
+        (undone(output={"x": "${nodes.undo.id}"}), "/output/x", "undoes 'b'"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_faults_of_undo_nodes(data, pointer, message):
+    fault = only_fault_of(data)
+    assert fault["pointer"] == pointer
+    assert message in fault["message"]
+
+
+def test_an_undo_node_is_not_out_of_reach_of_the_trigger():
+    validate(document(["t:trigger.test", {"key": "b", "compensate": "undo"}, "undo"], "t -> b"), CATALOG)
+
+
+def writes(key: str, *names: str, **settings: Any) -> dict[str, Any]:
+    return {"key": key, "type": "data.set", "config": {"variables": dict.fromkeys(names, 1)}, **settings}
+
+
+def test_branches_side_by_side_that_write_the_same_variable_are_warned_of():
+    #  a ─┬▶ b ─┐
+    #     └▶ c ─┴▶ d
+    nodes = ["a", writes("b", "seen", "mine"), writes("c", "seen"), writes("d", "seen")]
+    data = document(nodes, "a -> b -> d", "a -> c -> d", variables={"seen": 0})
+    assert warnings_of(data) == [("/nodes/2/config/variables/seen", "seen")]
+
+
+def test_ways_of_which_one_is_taken_are_not_side_by_side():
+    nodes = ["a:control.if", writes("b", "seen"), "step", writes("c", "seen"), writes("d", "seen")]
+    assert warnings_of(document(nodes, "a -true-> b -> d", "a -false-> step -> c -> d")) == []
+
+
+def test_a_branch_within_a_parallel_branch_is_side_by_side_with_the_other():
+    nodes = ["a", "x:control.if", writes("b", "seen"), writes("c", "seen")]
+    assert warnings_of(document(nodes, "a -> x -true-> b", "a -> c")) == [("/nodes/3/config/variables/seen", "seen")]
+
+
+def test_what_starts_whichever_way_was_taken_is_side_by_side_with_nothing_that_leads_to_it():
+    nodes = ["a:control.if", writes("b", "seen"), {**writes("c", "seen"), "join": "all_settled"}, writes("d", "seen")]
+    assert warnings_of(document(nodes, "a -true-> b", "a -true-> c", "a -false-> c", "a -false-> d")) != []
+
+
+@pytest.mark.parametrize(
+    ("settings", "pointer"),
+    [
+        ({"retry": {"max_attempts": 1}}, "/settings/retry/max_attempts"),
+        ({"notify": [{"on": ["failed", "retrying"], "email": ["a@example.com"]}]}, "/settings/notify/0/on/1"),
+        ({"notify": [{"on": ["compensation_failed"], "email": ["a@example.com"]}]}, "/settings/notify/0/on/0"),
+        ({"notify": [{"on": ["failed"], "email": ["a@example.com", "nobody"]}]}, "/settings/notify/0/email/1"),
+        ({"notify": [{"on": ["failed"], "email": []}]}, "/settings/notify/0/email"),
+        ({"notify": [{"on": ["broken"], "webhook": "https://example.com"}]}, "/settings/notify/0/on/0"),
+        ({"notify": [{"on": ["failed"], "webhook": "ftp://example.com"}]}, "/settings/notify/0/webhook"),
+        ({"notify": [{"on": ["failed"], "webhook": "https://example.com", "secret": "x"}]}, "/settings/notify/0/secret"),
+        ({"notify": [{"on": ["failed"]}]}, "/settings/notify/0/email"),
+        ({"error_workflow": "the other one"}, "/settings/error_workflow"),
+    ],
+)
+def test_faults_of_what_follows_the_end(settings, pointer):
+    assert only_fault_of(document(["a"], settings=settings))["pointer"] == pointer

@@ -2,11 +2,12 @@
 
 import threading
 import time
+from typing import Any
 
 from apps.nodes.contract import Effect, RunContext
 from apps.nodes.functions import node_function
 
-calls: list[str] = []
+calls: list[Any] = []
 entered = threading.Event()
 
 
@@ -38,3 +39,30 @@ def endless() -> None:
     entered.set()
     while True:
         time.sleep(0.01)  # not a wait for an event: it is what must be interrupted
+
+
+@node_function("tests.double", effect=Effect.IDEMPOTENT)
+def double(number: int, at: int) -> dict[str, int]:
+    """Twice the number, and where."""
+    return {"double": 2 * number, "at": at}
+
+
+@node_function("tests.next", effect=Effect.IDEMPOTENT)
+def following(item: dict[str, int] | None) -> dict[str, int]:
+    """One more than the number of the iteration before."""
+    return {"n": 1 + (item or {"n": 0})["n"]}
+
+
+@node_function("tests.fails_at", effect=Effect.IDEMPOTENT)
+def fails_at(item: int, bad: int) -> int:
+    """The item, unless it is the bad one."""
+    if item == bad:
+        raise ValueError(f"item {item} is bad")
+    return item
+
+
+@node_function("tests.echo", effect=Effect.IDEMPOTENT)
+def echo(value: Any) -> Any:
+    """Note the value and give it back."""
+    calls.append(value)
+    return value

@@ -1,10 +1,12 @@
 """A stateful model of the engine's protocol on a real PostgreSQL.
 
-Hypothesis plays a broker that loses, repeats and delays messages, workers that crash, freeze and report late, sweepers that crash half
-way, and an operator who pauses, resumes, cancels and decides. What must always hold is checked after every step.
+Executions have loops, nested, and joins that cancel the rest. Hypothesis plays a broker that loses, repeats and delays messages, workers
+that crash, freeze and report late, sweepers that crash half way, and an operator who pauses, resumes, cancels and decides. What must
+always hold is checked after every step.
 """
 
 import time
+from collections.abc import Collection, Iterable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,28 +19,21 @@ from apps.engine.definition import parse_definition
 from apps.engine.graph import Graph, compile_graph
 from apps.engine.outcomes import NodeError
 from apps.engine.planner import Settled, frontier
+from apps.engine.reruns import Compiled, NothingToRerunError, plan_rerun
 from apps.engine.statuses import SETTLED_NODE_RUN, NodeRunStatus
 from apps.executions import protocol
 from apps.executions.connection import fetch
-from apps.executions.protocol import MAX_LOSSES, ClaimedRun
+from apps.executions.protocol import MAX_LOSSES, Claim, ClaimedRun
 from apps.executions.settlement import SKIPPED_END, End, Settlement
-from tests.engine.simulation import PORTS, definitions, traits
+from tests.engine.simulation import LOOP, definitions, traits
+from tests.workers.model_loops import ends, loop_end
 
 DUE = "15 s"
+Place = tuple[str, str]  # key and path of a node run
 OPEN_TO_MOVE = {"queued", "running", "retrying", "waiting", "uncertain"}
 ERROR = NodeError("test", "It failed.").as_json()
 DOCUMENT = End(NodeRunStatus.SUCCESS, "out", output=b'{"done": true}')
 
-SUCCESSES = [End(NodeRunStatus.SUCCESS, port, output=b"1") for port in PORTS]
-OTHER_ENDS = [
-    End(NodeRunStatus.FAILED, "error", output=b"{}", error=ERROR),
-    End(NodeRunStatus.FAILED, error=ERROR, is_fatal=True),
-    End(NodeRunStatus.RETRYING, error=ERROR, delay_seconds=0.0),
-    End(NodeRunStatus.WAITING, delay_seconds=0.0),
-    End(NodeRunStatus.WAITING, waits_for="go"),
-]
-# Most nodes succeed, else few executions would live long enough for anything to go wrong.
-ends = st.sampled_from([*SUCCESSES * 4, *OTHER_ENDS])
 SELDOM = st.integers(0, 5).map(lambda number: number == 0)
 
 
@@ -48,6 +43,11 @@ def _verdict(row: dict[str, Any]) -> str:
         return "uncertain"
     is_to_fail = row["effect_started_at"] is not None and row["on_worker_lost"] == "fail"
     return "running" if is_to_fail or row["losses"] + 1 >= MAX_LOSSES else "queued"
+
+
+def _places(rows: Iterable[dict[str, Any]], *, among: Collection[str] | None = None) -> list[Place]:
+    """Key and path of each row, or of those with one of these statuses."""
+    return [(row["key"], row["path"]) for row in rows if among is None or row["status"] in among]
 
 
 class Rows:
@@ -63,17 +63,20 @@ class ProtocolModel(RuleBasedStateMachine):
 
     @initialize(data=st.data())
     def start(self, data: st.DataObject) -> None:
-        definition = parse_definition(data.draw(definitions(max_nodes=7)).model_dump(by_alias=True, mode="json"))
+        definition = parse_definition(data.draw(definitions(max_nodes=6, depth=2)).model_dump(by_alias=True, mode="json"))
         losses = {node.key: data.draw(st.sampled_from(["rerun", "ask", "fail"])) for node in definition.nodes}
         pure = {node.key: losses[node.key] == "rerun" and data.draw(st.booleans()) for node in definition.nodes}
-        self.graph: Graph = compile_graph(definition, lambda node: traits(is_pure=pure[node.key], on_worker_lost=losses[node.key]))
+        self.definition = definition
+        self.graph: Graph = compile_graph(
+            definition, lambda node: traits(is_pure=pure[node.key], on_worker_lost=losses[node.key], is_loop=node.type == LOOP)
+        )
         self.execution = uuid7()
-        self.messages: list[str] = self._start(self.execution)
+        self.messages: list[Place] = self._start(self.execution)
         self.claims: list[ClaimedRun] = []  # believed held by some worker, perhaps a zombie
         self.began = True
         assert self._start(uuid7()) is None, "a second start with the same idempotency key made a second execution"
 
-    def _start(self, execution: UUID) -> list[str] | None:
+    def _start(self, execution: UUID) -> list[Place] | None:
         entries = [{"key": key, "queue": "default", "lost": self.graph.nodes[key].traits.on_worker_lost} for key in self.graph.entries]
         starts = [{"id": execution, "input": {}, "variables": {}, "idempotency_key": str(self.execution)}]
         row = fetch(
@@ -89,22 +92,22 @@ class ProtocolModel(RuleBasedStateMachine):
             },
         )[0]
         assert row["execution_id"] == self.execution
-        return list(self.graph.entries) if row["is_new"] else None
+        return [(key, "") for key in self.graph.entries] if row["is_new"] else None
 
     # The broker
 
     @precondition(lambda self: self.messages)
     @rule(which=st.integers(0, 1000), stays=st.booleans())
     def deliver(self, which: int, stays: bool) -> None:
-        key = self.messages[which % len(self.messages)]
+        place = self.messages[which % len(self.messages)]
         if not stays:
-            self.messages.remove(key)
-        before = self._node_run(key)
+            self.messages.remove(place)
+        before = self._node_run(*place)
         status = self._status()
-        claim = protocol.claim(
-            execution_id=self.execution, keys=[key], tokens=[uuid4()], path="", worker="w", reads=list(self.graph.nodes), wants_input=True
-        )
-        assert bool(claim) == (before is not None and before["status"] == "queued" and status == "running"), (before, status, claim)
+        claim = self._claim(place)
+        is_free = before is not None and before["status"] == "queued" and before["stop_requested_at"] is None and status == "running"
+        is_free = is_free and not self._is_held(place[0])
+        assert bool(claim) == is_free, (before, status, claim)
         if claim:
             self.claims += claim.runs
 
@@ -131,32 +134,36 @@ class ProtocolModel(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1000), data=st.data(), publishes=st.booleans(), repeats=st.booleans())
     def settle(self, which: int, data: st.DataObject, publishes: bool, repeats: bool) -> None:
         run = self.claims.pop(which % len(self.claims))
-        current = self._node_run(run.key)
+        current = self._node_run(run.key, run.path)
         holds = current["status"] == "running" and current["claim_token"] == run.token
-        is_stopping = self._status() == "cancelling"
+        is_stopping = self._status() == "cancelling" or current["stop_requested_at"] is not None
         document = self._perform(run, data)
         result = protocol.settle(execution_id=self.execution, settlements=[document])
         if holds:
             assert result["applied"] == [True], (current, run, result)
             if is_stopping:
                 assert {change["status"] for change in result["changes"]} <= SETTLED_NODE_RUN, "what is to stop was said to wait"
+                assert not result["ready"], "something follows of what is to stop"
         else:
             assert result["sequence"] is None, "a lost claim wrote something"
         if holds and repeats:
             again = protocol.settle(execution_id=self.execution, settlements=[document])
             assert again["sequence"] is None, "the same settlement was written twice"
-            if self._node_run(run.key)["status"] in SETTLED_NODE_RUN:
+            if self._node_run(run.key, run.path)["status"] in SETTLED_NODE_RUN:
                 assert again["applied"] == [True]
-                assert {row["key"] for row in result["ready"]} <= {row["key"] for row in again["ready"]}
+                assert set(_places(result["ready"])) <= set(_places(again["ready"]))
         if publishes:
-            self.messages += [row["key"] for row in result["ready"]]
+            self.messages += _places(result["ready"])
 
     def _perform(self, run: ClaimedRun, data: st.DataObject) -> dict[str, Any]:
         node = self.graph.nodes[run.key]
-        settlement = Settlement(self.graph, key=run.key, path="", token=run.token)
+        settlement = Settlement(self.graph, key=run.key, path=run.path, token=run.token)
         now = time.monotonic()
         if run.gate_live is not None and not node.starts(live=run.gate_live):
             starting = list(settlement.settle(run.key, SKIPPED_END, started=now))
+        elif node.traits.is_loop:
+            end = loop_end(self.graph, settlement, run, lambda strategy: data.draw(strategy, label=run.key))
+            starting = list(settlement.settle(run.key, end, started=now))
         else:
             starting = list(settlement.settle(run.key, data.draw(ends, label=run.key), started=now))
         for _ in range(data.draw(st.integers(0, 3), label="riders")):
@@ -174,7 +181,7 @@ class ProtocolModel(RuleBasedStateMachine):
         run = self.claims[which % len(self.claims)]
         self.lapse_leases()
         self.rescue(publishes=True)
-        self.messages.append(run.key)
+        self.messages.append((run.key, run.path))
         self.deliver(which=len(self.messages) - 1, stays=False)
         self.settle(which=self.claims.index(run), data=data, publishes=True, repeats=False)
 
@@ -188,7 +195,7 @@ class ProtocolModel(RuleBasedStateMachine):
     @rule(which=st.integers(0, 1000))
     def begin_effect(self, which: int) -> None:
         run = self.claims[which % len(self.claims)]
-        current = self._node_run(run.key)
+        current = self._node_run(run.key, run.path)
         holds = current["status"] == "running" and current["claim_token"] == run.token
         assert protocol.begin_effect(execution_id=self.execution, run=run) == holds
 
@@ -196,8 +203,11 @@ class ProtocolModel(RuleBasedStateMachine):
     @rule()
     def renew(self) -> None:
         for verdict in protocol.renew(held=[(self.execution, run) for run in self.claims]):
-            holder = fetch("select 1 as one from node_run where claim_token = %(token)s and status = 'running'", verdict)
+            wanted = "select stop_requested_at is not null as is_to_stop from node_run where claim_token = %(token)s and status = 'running'"
+            holder = fetch(wanted, verdict)
             assert verdict["is_lost"] == (not holder)
+            if holder and holder[0]["is_to_stop"]:
+                assert verdict["is_cancelled"]
 
     @rule(forgive=st.booleans())
     def die(self, forgive: bool) -> None:
@@ -213,32 +223,37 @@ class ProtocolModel(RuleBasedStateMachine):
     def rescue(self, publishes: bool) -> None:
         token = uuid4()
         lapsed = "select * from node_run where execution_id = %(e)s and status = 'running' and lease_until <= clock_timestamp()"
-        verdicts = {row["key"]: _verdict(row) for row in fetch(lapsed, {"e": self.execution})}
+        verdicts = {(row["key"], row["path"]): _verdict(row) for row in fetch(lapsed, {"e": self.execution})}
         rows = fetch(
             "select * from rescue_v1(100, %(most)s, %(token)s, %(due)s::interval, null)", {"most": MAX_LOSSES, "token": token, "due": DUE}
         )
-        assert {row["key"]: row["status"] for row in rows} == verdicts
+        assert {(row["key"], row["path"]): row["status"] for row in rows} == verdicts
         for row in rows:
             if row["status"] == "queued" and publishes:
-                self.messages.append(row["key"])
+                self.messages += _places([row])
             if row["status"] == "running" and publishes:  # else this sweeper itself died here
-                self._settle_as(row["key"], token, End(NodeRunStatus.FAILED, error=ERROR, is_fatal=True))
+                self._settle_as((row["key"], row["path"]), token, End(NodeRunStatus.FAILED, error=ERROR, is_fatal=True))
 
     @rule(publishes=st.booleans())
     def send_overdue(self, publishes: bool) -> None:
-        self._update("due_at = clock_timestamp() - interval '1 s'", "status = 'queued'")
+        # What is put aside is not due, whatever the time: nobody but the release of its hold may send it.
+        self._update("due_at = clock_timestamp() - interval '1 s'", "status = 'queued' and held_by_id is null")
         statement = "select * from sweep_due_v1('default', 'normal', %(is_explained)s, 100, %(due)s::interval)"
         rows = fetch(statement, {"is_explained": not publishes, "due": DUE})
-        self.messages += [row["key"] for row in rows] if publishes else []
+        self.messages += _places(rows) if publishes else []
 
     @rule(publishes=st.booleans())
     def wake(self, publishes: bool) -> None:
         rows = fetch("select * from sweep_wake_v1(100, %(due)s::interval)", {"due": DUE})
-        self.messages += [row["key"] for row in rows] if publishes else []
+        self.messages += _places(rows) if publishes else []
 
     @rule(is_over=st.integers(0, 3))
     def stop_cancelling(self, is_over: int) -> None:
         fetch("select * from sweep_cancelling_v1(100, %(grace)s::interval)", {"grace": "1 hour" if is_over else "0 s"})
+
+    @rule(is_over=st.booleans())
+    def stop_parts(self, is_over: bool) -> None:
+        fetch("select * from sweep_stopping_v1(100, %(grace)s::interval)", {"grace": "0 s" if is_over else "1 hour"})
 
     # An operator
 
@@ -249,7 +264,7 @@ class ProtocolModel(RuleBasedStateMachine):
 
     @rule()
     def resume(self) -> None:
-        self.messages += [row["key"] for row in self._pause(pause=False).get("ready", [])]
+        self.messages += _places(self._pause(pause=False).get("ready", []))
 
     def _pause(self, *, pause: bool) -> dict[str, Any]:
         statement = "select pause_v1(%(execution)s, %(pause)s, %(due)s::interval) as result"
@@ -263,25 +278,76 @@ class ProtocolModel(RuleBasedStateMachine):
 
     @rule()
     def signal(self) -> None:
-        for key in self._keys("status = 'waiting' and waits_for = 'go'"):
-            statement = "select signal_v1(%(execution)s, %(key)s, '', 'go', '1', %(due)s::interval) as result"
-            first = protocol.call(statement, execution=self.execution, key=key, due=DUE)
+        for key, path in self._places("status = 'waiting' and waits_for = 'go'"):
+            statement = "select signal_v1(%(execution)s, %(key)s, %(path)s, 'go', '1', %(due)s::interval) as result"
+            first = protocol.call(statement, execution=self.execution, key=key, path=path, due=DUE)
             assert first is not None
-            assert protocol.call(statement, execution=self.execution, key=key, due=DUE) is None, "a signal woke a node run twice"
-            self.messages.append(key)
+            assert protocol.call(statement, execution=self.execution, key=key, path=path, due=DUE) is None, "a signal woke a node run twice"
+            self.messages.append((key, path))
+
+    @rule(repeats=st.booleans())
+    def send_event(self, repeats: bool) -> None:
+        """It wakes all that wait for it, once, however often its statement is said."""
+        waiting = self._places("status = 'waiting' and waits_for = 'event:go:'")
+        event = uuid7()
+        for _ in range(1 + repeats):
+            statement = (
+                "select take_event_v1(%(id)s, %(workspace)s, 'go', 'event:go:', '1', null, null, 1, null, 100, %(due)s::interval) as result"
+            )
+            result = protocol.call(statement, id=event, workspace=self.rows.workspace, due=DUE)
+            assert (result["woken"], result["is_delivered"]) == (len(waiting), True)
+            self.messages += _places(result["ready"])
+        assert all(self._node_run(*place)["status"] == "queued" for place in waiting)
+
+    @rule(repeats=st.booleans())
+    def resume_by_address(self, repeats: bool) -> None:
+        for key, path in self._places("status = 'waiting' and waits_for = 'webhook'"):
+            statement = "select resume_v1(%(id)s, %(execution)s, %(key)s, %(path)s, '1', %(due)s::interval) as result"
+            outcomes = [
+                protocol.call(statement, id=request, execution=self.execution, key=key, path=path, due=DUE)["outcome"]
+                for request in [uuid7()] * (1 + repeats) + [uuid7()]
+            ]
+            # The address is of the node run: one that waits again, after a retry, was resumed before.
+            assert set(outcomes[:-1]) == {"woken"} or outcomes[0] == "woken", outcomes
+            assert outcomes[-1] == "used", outcomes
+            self.messages.append((key, path))
+
+    @rule(data=st.data())
+    def hold(self, data: st.DataObject) -> None:
+        key = data.draw(st.sampled_from(["", *self.graph.nodes]))
+        statement = (
+            "insert into hold (id, workspace_id, workflow_id, node_key, reason, is_done) "
+            "values (%(id)s, %(workspace)s, %(workflow)s, %(key)s, 'x', false) returning id"
+        )
+        fetch(statement, {"id": uuid7(), "workspace": self.rows.workspace, "workflow": self.rows.workflow, "key": key})
+
+    @rule(publishes=st.booleans())
+    def sweep_holds(self, publishes: bool) -> None:
+        fetch("select put_held_aside_v1(1000)", {})
+        rows = fetch("select * from send_released_v1(100, %(due)s::interval)", {"due": DUE})
+        self.messages += _places(rows) if publishes else []
+
+    @rule()
+    def release(self) -> None:
+        for row in fetch("select id from hold where released_at is null order by id limit 1", {}):
+            statement = "select release_hold_v1(%(id)s, null) as result"
+            assert [protocol.call(statement, id=row["id"]) for _ in range(2)] == [True, False]
+
+    def _is_held(self, key: str) -> bool:
+        return bool(fetch("select 1 as one from hold where released_at is null and node_key in ('', %(key)s)", {"key": key}))
 
     @rule(rerun=st.booleans())
     def decide(self, rerun: bool) -> None:
-        for row in fetch("select id, key from node_run where execution_id = %(e)s and status = 'uncertain'", {"e": self.execution}):
+        for row in fetch("select id, key, path from node_run where execution_id = %(e)s and status = 'uncertain'", {"e": self.execution}):
             token = uuid4()
             statement = "select resolve_uncertain_v1(%(id)s, %(rerun)s, %(token)s, %(due)s::interval) as result"
             result = protocol.call(statement, id=row["id"], rerun=rerun, token=token, due=DUE)
             if result and not rerun:
-                self._settle_as(row["key"], token, DOCUMENT)
+                self._settle_as((row["key"], row["path"]), token, DOCUMENT)
 
-    def _settle_as(self, key: str, token: UUID, end: End) -> None:
-        settlement = Settlement(self.graph, key=key, path="", token=token)
-        starting = settlement.settle(key, end, started=time.monotonic())
+    def _settle_as(self, place: Place, token: UUID, end: End) -> None:
+        settlement = Settlement(self.graph, key=place[0], path=place[1], token=token)
+        starting = settlement.settle(place[0], end, started=time.monotonic())
         protocol.settle(execution_id=self.execution, settlements=[settlement.document(starting=starting)])
 
     # What must always hold
@@ -297,39 +363,128 @@ class ProtocolModel(RuleBasedStateMachine):
         assert (execution["status"] in ("success", "failed", "cancelled")) == (not still_open)
         if still_open:
             assert any(row["status"] in OPEN_TO_MOVE for row in still_open), "stuck"
+        aside = [row for row in rows if row["status"] == "queued" and row["held_by_id"] is not None]
+        assert all(fetch("select 1 as one from hold where id = %(held_by_id)s and not is_done", row) for row in aside), (
+            "nobody will send it"
+        )
         self._history_holds(execution, rows)
         if execution["status"] in ("running", "paused", "success"):
-            self._frontier_holds(rows)
+            self._levels_hold(rows)
 
     def _history_holds(self, execution: dict[str, Any], rows: list[dict[str, Any]]) -> None:
         events = fetch("select sequence, changes from execution_event where execution_id = %(e)s order by sequence", {"e": self.execution})
         assert [event["sequence"] for event in events] == list(range(1, execution["event_seq"] + 1)), "history has a gap"
-        endings = [change["key"] for event in events for change in event["changes"] if change["status"] in SETTLED_NODE_RUN]
-        assert sorted(endings) == sorted(row["key"] for row in rows if row["status"] in SETTLED_NODE_RUN), "an ending is missing or doubled"
+        endings = [place for event in events for place in _places(event["changes"], among=SETTLED_NODE_RUN)]
+        assert sorted(endings) == sorted(_places(rows, among=SETTLED_NODE_RUN)), "an ending is missing or doubled"
 
-    def _frontier_holds(self, rows: list[dict[str, Any]]) -> None:
+    def _levels_hold(self, rows: list[dict[str, Any]]) -> None:
+        """Outside loops and in each iteration that runs, what the rows ask for is there; and loops have begun as many as they may."""
+        self._frontier_holds([row for row in rows if self.graph.nodes[row["key"]].parent is None], None, "")
+        waiting = {(row["key"], row["path"]) for row in rows if row["waits_for"] == "$loop" and row["status"] == "waiting"}
+        running = fetch(
+            "select key, path, loop_path from iteration where execution_id = %(e)s and status = 'running'", {"e": self.execution}
+        )
+        for loop in fetch("select * from loop_run where execution_id = %(e)s", {"e": self.execution}):
+            if (loop["key"], loop["path"]) in waiting:
+                found = [each for each in running if (each["key"], each["loop_path"]) == (loop["key"], loop["path"])]
+                assert 0 < len(found) == loop["running"] <= loop["parallel"], "a loop waits for nothing, or has begun too much"
+        for iteration in running:
+            if (iteration["key"], iteration["loop_path"]) in waiting:
+                body = [row for row in rows if (self.graph.nodes[row["key"]].parent, row["path"]) == (iteration["key"], iteration["path"])]
+                self._frontier_holds(body, iteration["key"], iteration["path"])
+
+    def _frontier_holds(self, rows: list[dict[str, Any]], loop: str | None, path: str) -> None:
         snapshot = {
             row["key"]: Settled(NodeRunStatus(row["status"]), row["port"]) if row["status"] in SETTLED_NODE_RUN else None for row in rows
         }
-        whole = frontier(self.graph, snapshot)
-        assert whole.is_final, f"nobody started {whole.ready} or skipped {whole.skipped}"
-        gates = fetch("select key, settled, live from gate where execution_id = %(e)s", {"e": self.execution})
-        counted = {gate["key"]: (gate["settled"], gate["live"]) for gate in gates if gate["key"] not in snapshot}
+        whole = frontier(self.graph, snapshot, loop=loop)
+        assert whole.is_final, f"nobody started {whole.ready} or skipped {whole.skipped} at '{path}'"
+        statement = "select key, settled, live from gate where execution_id = %(e)s and path = %(path)s"
+        gates = fetch(statement, {"e": self.execution, "path": path})
+        names = {gate["key"]: f"$end:{gate['key']}" if gate["key"] == loop else gate["key"] for gate in gates}
+        lost = {each for key in snapshot for part in [self.graph.nodes[key].loses] if part is not None for each in part.here}
+        here = {key for key, node in self.graph.nodes.items() if node.parent == loop} - set(snapshot) - lost
+        counted = {names[gate["key"]]: (gate["settled"], gate["live"]) for gate in gates if names[gate["key"]] in here}
         assert {key: (arrived.settled, arrived.live) for key, arrived in whole.gates.items()} == counted
 
     def teardown(self) -> None:
-        """Without further faults everything reaches its end."""
+        """Without further faults everything reaches its end; and what failed or was stopped, when it is run again."""
         if not hasattr(self, "began"):
             return
+        self._end_calmly()
+        old = self._run_again() if self._status() in ("failed", "cancelled") else None
+        if old is not None:
+            self.holds()
+            self._end_calmly()
+            assert self._status() == "success", "the re-run failed, though nothing fails any more"
+            self.holds()
+        self._forget(self.execution)
+        if old is not None:
+            self._forget(old)
+
+    def _end_calmly(self) -> None:
         for _ in range(200):
             if self._status() in ("success", "failed", "cancelled"):
                 break
             self._calm_step()
         else:
             raise AssertionError(f"did not end: {self._status()}")
-        for table in ("execution_event", "gate", "node_run"):
-            fetch(f"with gone as (delete from {table} where execution_id = %(e)s) select 1 as one", {"e": self.execution})
-        fetch("with gone as (delete from execution where id = %(e)s) select 1 as one", {"e": self.execution})
+
+    def _forget(self, execution: UUID) -> None:
+        for table in ("hold", "received_event"):
+            fetch(f"with gone as (delete from {table}) select 1 as one", {})
+        for table in ("execution_event", "gate", "iteration", "loop_run", "node_run"):
+            fetch(f"with gone as (delete from {table} where execution_id = %(e)s) select 1 as one", {"e": execution})
+        fetch("with gone as (delete from execution where id = %(e)s) select 1 as one", {"e": execution})
+
+    def _run_again(self) -> UUID | None:
+        """Run what failed or was stopped again in a new execution, which takes the place of the old one.
+
+        Returns the old one, None where nothing is left to run.
+        """
+        ends = self._snapshot(
+            fetch("select key, status, port from node_run where execution_id = %(e)s and path = ''", {"e": self.execution})
+        )
+        version = Compiled(self.definition, self.graph)
+        try:
+            plan = plan_rerun(version, version, ends, chosen=None)
+        except NothingToRerunError:  # asked to stop, it had done all by then
+            assert set(ends) == set(self.graph.nodes)
+            return None
+        old, self.execution = self.execution, uuid7()
+        places = {key: {"key": key, "queue": "default", "lost": node.traits.on_worker_lost} for key, node in self.graph.nodes.items()}
+        documents = {
+            "new": {
+                "id": self.execution,
+                "version": self.rows.version,
+                "input": {},
+                "variables": {},
+                "trigger": "rerun",
+                "priority": "normal",
+            },
+            "reused": [{"key": key} for key in plan.reused],
+            "skipped": [places[key] for key in plan.frontier.skipped],
+            "gates": [
+                {"key": key, "expected": node.expected, "needed": node.needed, "settled": arrived.settled, "live": arrived.live}
+                for key, arrived in plan.frontier.gates.items()
+                if (node := self.graph.nodes[key]).is_join
+            ],
+            "ready": [places[key] for key in plan.frontier.ready],
+        }
+        before = fetch("select to_jsonb(n) as row from node_run n where execution_id = %(e)s order by id", {"e": old})
+        made = fetch(
+            "select * from rerun_v1(%(old)s, %(new)s::jsonb, %(reused)s::jsonb, %(skipped)s::jsonb, %(gates)s::jsonb, %(ready)s::jsonb, "
+            "%(due)s::interval)",
+            {"old": old, "due": DUE, **{name: orjson.dumps(document).decode() for name, document in documents.items()}},
+        )
+        assert made == [{"execution_id": self.execution, "is_new": True}]
+        assert fetch("select to_jsonb(n) as row from node_run n where execution_id = %(e)s order by id", {"e": old}) == before
+        self.messages, self.claims = [(key, "") for key in plan.frontier.ready], []
+        return old
+
+    @staticmethod
+    def _snapshot(rows: list[dict[str, Any]]) -> dict[str, Settled]:
+        return {row["key"]: Settled(NodeRunStatus(row["status"]), row["port"]) for row in rows}
 
     def _calm_step(self) -> None:
         self.resume()
@@ -337,29 +492,59 @@ class ProtocolModel(RuleBasedStateMachine):
         self.rescue(publishes=True)
         self.decide(rerun=False)
         self.signal()
+        self.send_event(repeats=False)
+        self.resume_by_address(repeats=False)
+        self.release()
+        self.sweep_holds(publishes=True)
         self.wake(publishes=True)
         self.send_overdue(publishes=True)
         self.stop_cancelling(is_over=0)
-        for key in self.messages:
-            claim = protocol.claim(
-                execution_id=self.execution, keys=[key], tokens=[uuid4()], path="", worker="w", reads=[], wants_input=False
-            )
+        self.stop_parts(is_over=True)
+        for place in self.messages:
+            claim = self._claim(place)
             for run in claim.runs if claim else ():
-                starts = run.gate_live is None or self.graph.nodes[key].starts(live=run.gate_live)
-                self._settle_as(key, run.token, DOCUMENT if starts else SKIPPED_END)
+                self._settle_calmly(run)
         self.messages.clear()
+
+    def _settle_calmly(self, run: ClaimedRun) -> None:
+        node = self.graph.nodes[run.key]
+        if run.gate_live is not None and not node.starts(live=run.gate_live):
+            self._settle_as((run.key, run.path), run.token, SKIPPED_END)
+        elif not node.traits.is_loop:
+            self._settle_as((run.key, run.path), run.token, DOCUMENT)
+        else:
+            settlement = Settlement(self.graph, key=run.key, path=run.path, token=run.token)
+            end = loop_end(self.graph, settlement, run, lambda strategy: None)
+            starting = settlement.settle(run.key, end, started=time.monotonic())
+            protocol.settle(execution_id=self.execution, settlements=[settlement.document(starting=starting)])
 
     # Looking
 
     def _status(self) -> str:
         return str(fetch("select status from execution where id = %(e)s", {"e": self.execution})[0]["status"])
 
-    def _node_run(self, key: str) -> Any:
-        rows = fetch("select * from node_run where execution_id = %(e)s and key = %(key)s", {"e": self.execution, "key": key})
+    def _claim(self, place: Place) -> Claim | None:
+        key, path = place
+        reads = [each for each, node in self.graph.nodes.items() if node.depth <= self.graph.nodes[key].depth and node.ends_loop is None]
+        return protocol.claim(
+            execution_id=self.execution,
+            keys=[key],
+            tokens=[uuid4()],
+            path=path,
+            worker="w",
+            reads=reads,
+            wants_input=True,
+            read_paths=[self.graph.path_of(read, path) for read in reads],
+            loop=self.graph.nodes[key].parent,
+        )
+
+    def _node_run(self, key: str, path: str) -> Any:
+        statement = "select * from node_run where execution_id = %(e)s and key = %(key)s and path = %(path)s"
+        rows = fetch(statement, {"e": self.execution, "key": key, "path": path})
         return rows[0] if rows else None
 
-    def _keys(self, condition: str) -> list[str]:
-        return [row["key"] for row in fetch(f"select key from node_run where execution_id = %(e)s and {condition}", {"e": self.execution})]
+    def _places(self, condition: str) -> list[Place]:
+        return _places(fetch(f"select key, path from node_run where execution_id = %(e)s and {condition}", {"e": self.execution}))
 
     def _update(self, assignment: str, condition: str) -> None:
         statement = f"update node_run set {assignment} where execution_id = %(e)s and {condition} returning 1 as one"

@@ -47,7 +47,7 @@ def test_an_idempotent_node_costs_a_claim_and_a_settle(statements):
 
     step(execution_id)
 
-    assert [statement is protocol._CLAIM or "settle_v1" in statement for statement in statements] == [True, True]
+    assert [statement is protocol._CLAIM or "settle_v2" in statement for statement in statements] == [True, True]
 
 
 def test_an_external_node_costs_no_more_for_recording_the_start_of_its_effect(statements):
@@ -79,4 +79,14 @@ def test_a_thousand_starts_cost_one_statement():
     with CaptureQueriesContext(db) as queries:
         start_executions(workflow=workflow, version=version, starts=[Start() for _ in range(1000)])
 
-    assert ["start_v2" in query["sql"] for query in queries if query["sql"] not in ("BEGIN", "COMMIT")] == [True]
+    assert ["start_in_line_v1" in query["sql"] for query in queries if query["sql"] not in ("BEGIN", "COMMIT")] == [True]
+
+
+def test_the_end_of_an_execution_that_nothing_limits_costs_no_more(statements):
+    version = make_version(document({"start": START, "end": put(x=1)}, "start -> end"))
+    for _ in range(2):  # the first one loads the definition
+        execution_id = start_execution(workflow=version.workflow).execution_id
+        statements.clear()
+        step(execution_id)
+
+    assert [statement is protocol._CLAIM or "select settle_" in statement for statement in statements] == [True, True]

@@ -22,33 +22,33 @@ FOUND_WITHIN = 3000  # examples
 
 MUTANTS = {
     "settle without the fence": (
-        "settle_v1",
+        "settle_v2",
         "and n.status = 'running' and n.claim_token = (d->>'token')::uuid\n        returning",
         "returning",
     ),
     "the replay of a settle is not recognised": (
-        "settle_v1",
+        "settle_v2",
         "and n.claim_token = (d->>'token')::uuid and n.status <> 'running';",
         "and false;",
     ),
     "open riders are not counted": (
-        "settle_v1",
-        "v_open := v_open + v_count;\n        end if;\n\n        v_failure",
-        "end if;\n\n        v_failure",
+        "settle_v2",
+        "v_open := v_open + v_count;\n        end if;\n\n        if v_is_stopped",
+        "end if;\n\n        if v_is_stopped",
     ),
     "what a full gate queues is not counted": (
-        "settle_v1",
+        "settle_v2",
         "v_ready := v_ready || v_more;\n            v_open := v_open + v_count;",
         "v_ready := v_ready || v_more;",
     ),
-    "a gate forgets what arrived before": ("settle_v1", "set settled = g.settled + excluded.settled", "set settled = excluded.settled"),
+    "a gate forgets what arrived before": ("settle_v2", "set settled = g.settled + excluded.settled", "set settled = excluded.settled"),
     "a gate opens on dead edges only when all are live": (
-        "settle_v1",
+        "settle_v2",
         "g.settled = g.expected or g.live >= g.needed",
         "g.live >= g.needed",
     ),
     "a cancelled execution lets a node wait for its retry": (
-        "settle_v1",
+        "settle_v2",
         "if v_status = 'cancelling' and v_to <> all (v_settled) then",
         "if false then",
     ),
@@ -63,10 +63,43 @@ MUTANTS = {
         "case when n.on_worker_lost = 'ask' and n.effect_started_at is not null then 'uncertain'",
         "case when false then 'uncertain'",
     ),
+    "an iteration ends twice": (
+        "loops_v1",
+        "substring(p_path from '[0-9]+$')::int and i.status = 'running';",
+        "substring(p_path from '[0-9]+$')::int;",
+    ),
+    "a loop begins more than it may": ("loops_v1", "least(l.parallel - l.running, ", "least("),
+    "the end of an iteration starts no other": (
+        "loops_v1",
+        "v_next := advance_loop_v1(p_execution, p_workspace, p_key, v_loop_path, p_due, p_now);",
+        'v_next := \'{"ready": [], "open": 0}\';',
+    ),
+    "a failed iteration goes on": (
+        "loops_v1",
+        "stop_part_v1(p_execution, l.body, l.inside, p_path, p_now)",
+        "stop_part_v1(p_execution, '{}', '{}', p_path, p_now)",
+    ),
+    "what is stopped is not counted": ("settle_v2", "v_open := v_open - (v_more->>'count')::int;", "v_open := v_open;"),
+    "what was asked to stop goes on": ("settle_v2", "if v_is_stopped then\n            continue;", "if false then\n            continue;"),
+    "what does not stop is not swept": (
+        "loops_v1",
+        "or n.status = 'running' and n.stop_requested_at < v_now - p_grace)\n            returning",
+        "and false)\n            returning",
+    ),
     "a signal wakes what does not wait": (
         "control_v1",
         "and n.status = 'waiting' and n.waits_for = p_signal",
         "and n.status in ('waiting', 'queued')",
+    ),
+    "an address is good for two requests": (
+        "events_v1",
+        "and n.status = 'waiting' and n.waits_for = 'webhook'",
+        "and n.status in ('waiting', 'queued')",
+    ),
+    "a hold is done before what it put aside is sent": (
+        "holds_v1",
+        "limit p_limit for update of n skip locked\n    )\n    update node_run n\n       set held_by_id = null",
+        "limit 0 for update of n skip locked\n    )\n    update node_run n\n       set held_by_id = null",
     ),
 }
 
@@ -74,7 +107,7 @@ MUTANTS = {
 def _replace(text: str) -> None:
     """Put the functions of a file in place of those that the database has."""
     with connection.cursor() as cursor:
-        cursor.execute(text.replace("create function", "create or replace function"))
+        cursor.execute(text.replace("create function", "create or replace function").replace("create trigger", "create or replace trigger"))
 
 
 def _run_model(committed_rows: Rows) -> None:
@@ -108,6 +141,15 @@ def test_the_model_finds(mutant, committed_rows):
     finally:
         _replace(text)
         close_pool()
+
+
+def test_the_model_finds_a_claim_that_ignores_holds(committed_rows, monkeypatch):
+    sound = "and not exists (select from holds h where h.node_key in ('', n.key))"
+    assert sound in protocol._CLAIM
+    monkeypatch.setattr(protocol, "_CLAIM", protocol._CLAIM.replace(sound, ""))
+
+    with pytest.raises(AssertionError):
+        _run_model(committed_rows)
 
 
 def test_the_model_finds_a_claim_that_ignores_the_status(committed_rows, monkeypatch):

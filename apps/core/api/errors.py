@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from apps.core.api.renderers import JsonResponse
-from apps.core.errors import TooManyRequestsError, UnauthenticatedError
+from apps.core.errors import GoneError, TooManyRequestsError, UnauthenticatedError
 from apps.engine.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, StructForgeError
 from apps.engine.json_values import InvalidJsonError, JsonTooLargeError
 
@@ -35,6 +35,7 @@ STATUSES: tuple[tuple[type[StructForgeError], int], ...] = (
     (ForbiddenError, 403),
     (UnauthenticatedError, 401),
     (TooManyRequestsError, 429),
+    (GoneError, 410),
 )
 UNAVAILABLE = (OperationalError, PoolTimeout, RedisConnectionError, RedisTimeoutError)
 RETRY_AFTER_SECONDS = "2"

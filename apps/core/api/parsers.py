@@ -16,7 +16,7 @@ class JsonParser(BaseParser):
     media_type = "application/json"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        return loads(_read(stream), max_bytes=settings.MAX_BODY_BYTES)
+        return loads(read_bounded(stream), max_bytes=settings.MAX_BODY_BYTES)
 
 
 class YamlParser(BaseParser):
@@ -25,10 +25,10 @@ class YamlParser(BaseParser):
     media_type = "application/yaml"
 
     def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
-        return load_yaml(_read(stream))
+        return load_yaml(read_bounded(stream))
 
 
-def _read(stream: IO[bytes]) -> bytes:
+def read_bounded(stream: IO[bytes]) -> bytes:
     """At most one byte too many, so that a body over the limit is never held whole."""
     raw = stream.read(settings.MAX_BODY_BYTES + 1)
     if len(raw) > settings.MAX_BODY_BYTES:

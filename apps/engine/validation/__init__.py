@@ -8,14 +8,17 @@ from itertools import islice
 
 from apps.engine.definition import Definition, parse_definition
 from apps.engine.problems import MAX_PROBLEMS, InvalidDefinitionError, Problem
+from apps.engine.validation.compensation import check_compensation
 from apps.engine.validation.configs import check_configs
 from apps.engine.validation.credentials import check_credentials
 from apps.engine.validation.draft import Draft, NodeTypeLike, Traits
 from apps.engine.validation.effects import check_effects
+from apps.engine.validation.levels import check_levels
 from apps.engine.validation.lineage import Lineage
 from apps.engine.validation.references import References
 from apps.engine.validation.schemas import check_input_schema
 from apps.engine.validation.structure import check_structure, order_of
+from apps.engine.validation.writes import parallel_writes
 
 __all__ = ["NodeTypeLike", "Validated", "validate"]
 
@@ -66,18 +69,25 @@ class _Validation:
         yield from check_input_schema(self.definition.inputs)
         yield from check_configs(self.definition, self._catalog, traits)
         draft = Draft(self.definition, self._catalog, traits)
+        crossings = list(check_levels(draft))
+        yield from crossings
         yield from check_structure(draft)
+        yield from check_compensation(draft)
         yield from check_effects(draft)
         yield from check_credentials(draft)
         self._references = References(draft)
         yield from self._references.faults()
+        if crossings:
+            return
         order = order_of(draft)
         if isinstance(order, Problem):
             yield order
             return
         self._lineage = Lineage(draft, order)
+        self._draft, self._order = draft, order
         yield from self._references.out_of_order(self._lineage)
 
     def warnings(self) -> Iterator[Problem]:
         """To be asked once `problems` has found none."""
-        return self._references.warnings(self._lineage)
+        yield from self._references.warnings(self._lineage)
+        yield from parallel_writes(self._draft, self._lineage, self._order)

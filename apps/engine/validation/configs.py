@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from apps.engine.definition import Definition, Node
 from apps.engine.pointers import pointer_to
 from apps.engine.problems import Problem, nearest, path_of, problem_of
-from apps.engine.validation.draft import PURE, NodeTypeLike, Traits
+from apps.engine.validation.draft import EXTERNAL, PURE, NodeTypeLike, Traits
 
 # Their place is the key itself, which no expression can change.
 _ABOUT_KEYS = frozenset({"missing", "extra_forbidden"})
@@ -24,7 +24,8 @@ def check_configs(definition: Definition, catalog: Mapping[str, NodeTypeLike], t
         faults = _faults(node.config, node_type, f"/nodes/{index}/config")
         yield from faults
         if not faults:
-            traits[index] = Traits(node_type.ports(node.config), node_type.effect_of(node.config) == PURE)
+            effect = node_type.effect_of(node.config)
+            traits[index] = Traits(node_type.ports(node.config), is_pure=effect == PURE, is_external=effect == EXTERNAL)
 
 
 def _unknown_type(index: int, node: Node, catalog: Mapping[str, NodeTypeLike]) -> Problem:

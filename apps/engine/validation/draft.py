@@ -12,6 +12,7 @@ from apps.engine.outcomes import ERROR
 
 TRIGGER = "trigger"
 PURE = "pure"
+EXTERNAL = "external"
 
 
 class PortsLike(Protocol):
@@ -49,7 +50,15 @@ class NodeTypeLike(Protocol):
 
     def check(self, config: Mapping[str, Any], /) -> Iterable[tuple[str, str]]: ...
 
+    @property
+    def is_loop(self) -> bool: ...
+
+    @property
+    def binds_item(self) -> bool: ...
+
     def effect_of(self, config: Mapping[str, Any], /) -> str: ...
+
+    def writes(self, config: Mapping[str, Any], /) -> Iterable[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,7 @@ class Traits:
 
     ports: PortsLike
     is_pure: bool
+    is_external: bool = False
 
     @property
     def port_names(self) -> tuple[str, ...]:
@@ -92,6 +102,11 @@ class Draft:
         return places
 
     @cached_property
+    def undone(self) -> dict[str, str]:
+        """{key of an undo node: key of the node that it undoes}, of those that are there."""
+        return {node.compensate: node.key for node in reversed(self.nodes) if node.compensate in self.places}
+
+    @cached_property
     def incoming(self) -> dict[str, list[Edge]]:
         """{node key: the edges into it}, of the edges between nodes that are there."""
         incoming: dict[str, list[Edge]] = {key: [] for key in self.places}
@@ -116,6 +131,23 @@ class Draft:
     def is_trigger(self, key: str) -> bool:
         node_type = self.catalog.get(self.nodes[self.places[key]].type)
         return node_type is not None and node_type.category == TRIGGER
+
+    def is_loop(self, key: str) -> bool:
+        node_type = self.catalog.get(self.nodes[self.places[key]].type)
+        return node_type is not None and node_type.is_loop
+
+    def reads_item(self, node: Node) -> bool:
+        """Whether the node's config may read `item` and `index`."""
+        return node.parent is not None or (node.type in self.catalog and self.catalog[node.type].binds_item)
+
+    @cached_property
+    def bodies(self) -> dict[str, list[str]]:
+        """{key of a loop: keys of the nodes in its body}, of the parents that are there."""
+        bodies: dict[str, list[str]] = {}
+        for node in self.nodes:
+            if node.parent is not None:
+                bodies.setdefault(node.parent, []).append(node.key)
+        return bodies
 
     def catches_errors(self, key: str) -> bool:
         """Whether an edge leaves the node's `error` port."""

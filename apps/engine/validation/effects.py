@@ -2,28 +2,68 @@
 
 from collections.abc import Iterator
 
-from apps.engine.definition import AtLeast, DefaultOutput, Node, Retry
+from apps.engine.definition import AtLeast, DefaultOutput, Node, Retry, Settings
 from apps.engine.pointers import pointer_to
 from apps.engine.problems import Problem
 from apps.engine.validation.draft import Draft, Traits
 
 
 def check_effects(draft: Draft) -> Iterator[Problem]:
-    """Settings of nodes without effect."""
+    """Settings of the workflow and of nodes without effect, and caches that would leave an effect out."""
+    for setting, message in _of_execution(draft):
+        yield Problem(pointer_to("settings", *setting.split(".")), message, found=setting, expected="only settings that have an effect")
+    yield from _concurrency(draft.definition.settings)
     for index, node in enumerate(draft.nodes):
+        traits = draft.traits.get(index)
+        if node.cache is not None and (draft.is_loop(node.key) or (traits is not None and traits.is_external)):
+            what = "the nodes inside may act" if draft.is_loop(node.key) else "the node acts"
+            message = f"'cache' cannot be set: {what} on the outside world, and a cached output would leave that out."
+            yield Problem(pointer_to("nodes", index, "cache"), message, found="cache", expected="a node without outside effects")
         for setting, message in _idle_settings(draft, index, node):
             yield Problem(
                 pointer_to("nodes", index, *setting.split(".")), message, found=setting, expected="only settings that have an effect"
             )
 
 
+def _of_execution(draft: Draft) -> Iterator[tuple[str, str]]:
+    settings = draft.definition.settings
+    if settings.retry is not None:
+        yield from _retry(settings.retry)
+    possible = {"retrying": settings.retry is not None, "compensation_failed": bool(draft.undone)}
+    for index, notification in enumerate(settings.notify):
+        for name, values in notification:
+            if not values:
+                yield f"notify.{index}.{name}", f"'{name}' is empty: nobody would ever be told."
+        for place, event in enumerate(notification.on):
+            if not possible.get(event, True):
+                needed = "the settings have no 'retry'" if event == "retrying" else "no node has a 'compensate'"
+                yield f"notify.{index}.on.{place}", f"'{event}' never comes: {needed}."
+
+
+def _concurrency(settings: Settings) -> Iterator[Problem]:
+    if settings.concurrency_key is None:
+        return
+    if settings.max_concurrency is None:
+        message = "'concurrency_key' has no effect without 'max_concurrency': nothing limits the executions of a key."
+    elif "${" not in settings.concurrency_key:
+        message = "'concurrency_key' is the same for every execution: an expression is written ${…}."
+    else:
+        return
+    found = settings.concurrency_key
+    yield Problem(pointer_to("settings", "concurrency_key"), message, found=found, expected="only settings that have an effect")
+
+
 def _idle_settings(draft: Draft, index: int, node: Node) -> Iterator[tuple[str, str]]:
     """(name of the setting, sentence)."""
     yield from _join(node, len(draft.incoming[node.key]))
+    if draft.is_loop(node.key):
+        yield from _loop(node)
     yield from _on_error(node, catches_errors=draft.catches_errors(node.key))
     if node.retry is not None and "retry" in node.model_fields_set:
         yield from _retry(node.retry)
     yield from _timeout(node, draft.definition.settings.timeout_seconds)
+    if node.cache is not None and draft.is_trigger(node.key):
+        yield "cache", "'cache' has no effect: a trigger hands on the input of each execution."
     if (traits := draft.traits.get(index)) is not None:
         yield from _of_type(node, traits)
 
@@ -31,10 +71,18 @@ def _idle_settings(draft: Draft, index: int, node: Node) -> Iterator[tuple[str, 
 def _join(node: Node, edges: int) -> Iterator[tuple[str, str]]:
     if isinstance(node.join, AtLeast) and node.join.at_least > edges:
         yield "join.at_least", f"'at_least' is {node.join.at_least}, but the node has {edges} edge(s) in: it could never start."
+    elif node.cancel_rest and (node.join in ("all", "all_settled") or edges < 2):
+        yield "cancel_rest", "'cancel_rest' has no effect: only a join of 'any' or 'at_least' starts before all ways to it have ended."
     elif node.join == "all_settled" and edges == 0:
         yield "join", "'join' has no effect: no edge leads to the node."
     elif node.join not in ("all", "all_settled") and edges < 2:
         yield "join", f"'join' has no effect: the node has {edges} edge(s) in, and there is nothing to join."
+
+
+def _loop(node: Node) -> Iterator[tuple[str, str]]:
+    if "retry" in node.model_fields_set or node.on_error == "retry":
+        name = "retry" if "retry" in node.model_fields_set else "on_error"
+        yield name, "A loop is not tried again as a whole: give the retry to the nodes of its body."
 
 
 def _on_error(node: Node, *, catches_errors: bool) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,8 @@ class Lineage:
     def __init__(self, draft: Draft, order: Sequence[str]) -> None:
         self._draft = draft
         self._bits = {key: _START << (place + 1) for place, key in enumerate(order)}
+        # An iteration of a loop begins at a point of its own: what it implies says nothing about the level outside.
+        self._begins = {loop: _START << (len(order) + place + 1) for place, loop in enumerate(draft.bodies)}
         self._ancestors: dict[str, int] = {}
         self._dominators: dict[str, int] = {}
         self._awaited: dict[str, int] = {}
@@ -47,7 +49,8 @@ class Lineage:
         return bool(self._implying[key] & given) and not self._may_be_skipped_by_failure(key)
 
     def _add(self, node: Node, edges: Sequence[Edge]) -> None:
-        ancestors, dominators, awaited_of_all, awaited_of_each, implying = 0, -1, 0, -1, 0
+        start, before = self._begin(node)
+        ancestors, dominators, awaited_of_all, awaited_of_each, implying = before, -1, self._awaited_by(node), -1, 0
         ports: dict[str, set[str]] = {}
         for edge in edges:
             ports.setdefault(edge.source, set()).add(edge.port)
@@ -62,9 +65,19 @@ class Lineage:
         starts_anyway = not edges or node.join == "all_settled"
         waits_for_all = len(edges) < 2 or node.join in ("all", "all_settled")
         self._ancestors[node.key] = ancestors
-        self._dominators[node.key] = _START if starts_anyway else dominators
+        self._dominators[node.key] = self._surely_before(node, start) if starts_anyway else dominators
         self._awaited[node.key] = awaited_of_all if waits_for_all else awaited_of_each
-        self._implying[node.key] = _START if starts_anyway else 0 if _needs_several(node) else implying
+        self._implying[node.key] = start if starts_anyway else 0 if _needs_several(node) else implying
+
+    def _begin(self, node: Node) -> tuple[int, int]:
+        """(the start of the level of a node, what lies upstream of that level)."""
+        return (_START, 0) if node.parent is None else (self._begins[node.parent], self._ancestors[node.parent])
+
+    def _awaited_by(self, node: Node) -> int:
+        return 0 if node.parent is None else self._awaited[node.parent]
+
+    def _surely_before(self, node: Node, start: int) -> int:
+        return start if node.parent is None else start | self._dominators[node.parent]
 
     def _outputs(self, key: str) -> set[str]:
         """Ports of which one goes live whenever the node runs, unless the execution fails; empty where that is not certain."""

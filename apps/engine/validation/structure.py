@@ -30,6 +30,9 @@ def order_of(draft: Draft) -> list[str] | Problem:
     Source: Kahn 1962, by graphlib.
     """
     sorter = TopologicalSorter({key: [edge.source for edge in edges] for key, edges in draft.incoming.items()})
+    for loop, body in draft.bodies.items():
+        for key in body:
+            sorter.add(key, loop)
     try:
         return list(sorter.static_order())
     except CycleError as error:
@@ -94,16 +97,20 @@ def _edge_into_trigger(draft: Draft, index: int, edge: Edge) -> Iterator[Problem
 
 
 def _unreachable(draft: Draft) -> Iterator[Problem]:
-    """Nodes that no path from a trigger leads to. Without triggers, an execution begins at every node without in-edges."""
+    """Nodes that no path from a trigger leads to. Without triggers, an execution begins at every node without in-edges.
+
+    A loop leads to the nodes of its body that have no in-edges.
+    """
     reached = [key for key in draft.places if draft.is_trigger(key)]
     if not reached:
         return
     seen = set(reached)
     for key in reached:
-        new = [edge.target for edge in draft.outgoing[key] if edge.target not in seen]
+        begun = [each for each in draft.bodies.get(key, ()) if not draft.incoming[each]]
+        new = [each for each in [*(edge.target for edge in draft.outgoing[key]), *begun] if each not in seen]
         seen.update(new)
         reached.extend(dict.fromkeys(new))
     for key, index in draft.places.items():
-        if key not in seen:
+        if key not in seen and key not in draft.undone:
             message = f"Node '{key}' is out of reach: no path leads to it from a trigger."
             yield Problem(pointer_to("nodes", index), message, found=key, expected="a path from a trigger to every node")

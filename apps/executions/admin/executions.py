@@ -12,14 +12,19 @@ from django.urls import URLPattern, path, reverse
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import AutocompleteSelectFilter, RangeDateTimeFilter
+from unfold.views import ChangeList
 
 from apps.accounts.models import User
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
-from apps.engine.statuses import SETTLED_NODE_RUN
+from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN
 from apps.executions import actions, queries
 from apps.executions.admin.pages import MAY_STEER, duration, node_run_duration, page_context, status_badge
+from apps.executions.admin.reruns import rerun_selected, rerun_view
+from apps.executions.follow_ups.queries import relations_of
 from apps.executions.looks import LOOKS
 from apps.executions.models import Execution, NodeRun
+from apps.executions.notes import with_notes
+from apps.executions.waiting import waiting_of, with_waiting
 from apps.workflows.picture import Picture, picture_of
 
 SHOWN_NODE_RUNS = 200
@@ -31,15 +36,22 @@ MOVES: Mapping[str, tuple[Callable[..., str], frozenset[str], str]] = {
 }
 
 
+class ExecutionList(ChangeList):  # type: ignore[misc]  # unfold has no types
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        with_waiting(self.result_list)
+
+
 @admin.register(Execution)
 class ExecutionAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
-    list_display = ("id", "workflow_name", "status_badge", "trigger", "business_key", "created_at", "duration")
+    list_display = ("id", "workflow_name", "status_badge", "waits_for", "trigger", "business_key", "created_at", "duration")
     list_filter = ("status", "trigger", ("workflow", AutocompleteSelectFilter), ("created_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("workflow",)
     heavy_fields = ("input", "output", "variables")
     page_select_related = ("workflow", "version", "started_by")
+    actions = (rerun_selected,)
     search_fields = ("business_key__exact", "workflow__name")
     search_help_text = "Id, business key, or a part of the workflow's name"
     ordering = ("-created_at", "-id")
@@ -52,13 +64,29 @@ class ExecutionAdmin(IdSearch, ReadOnlyAdmin):
     def status_badge(self, execution: Execution) -> SafeString:
         return status_badge(execution.status)
 
+    @admin.display(description="waits for")
+    def waits_for(self, execution: Any) -> str:
+        return execution.waiting.reason if execution.waiting else "–"
+
+    def completed(self, rows: list[Any]) -> list[Any]:
+        with_waiting(rows)
+        return rows
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ExecutionList
+
     @admin.display(description="took")
     def duration(self, execution: Execution) -> str:
         return duration(execution.started_at, execution.finished_at)
 
     def get_urls(self) -> list[URLPattern]:
         move = require_POST(self.admin_site.admin_view(self.move_view))
-        return [path("<uuid:execution_id>/move/<str:verb>/", move, name="execution_move"), *super().get_urls()]
+        again = require_POST(self.admin_site.admin_view(rerun_view))
+        return [
+            path("<uuid:execution_id>/move/<str:verb>/", move, name="execution_move"),
+            path("<uuid:execution_id>/rerun/", again, name="execution_rerun"),
+            *super().get_urls(),
+        ]
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -86,14 +114,21 @@ def _user(request: HttpRequest) -> User:
 def _content(user: User, execution: Execution) -> dict[str, Any]:
     """What is particular to the page of this execution."""
     node_runs = list(queries.list_node_runs(user, execution.id))
+    with_notes(execution.id, node_runs)
     urls = {run.key: reverse("admin:executions_noderun_change", args=[run.id]) for run in node_runs}
     return {
         "badge": status_badge(execution.status),
+        "waiting": waiting_of([execution]).get(execution.id),
         "duration": duration(execution.started_at, execution.finished_at),
+        "has_ended": execution.status in SETTLED_EXECUTION,
         "verbs": [verb for verb, (_, statuses, _) in MOVES.items() if execution.status in statuses],
         "picture": _picture(execution, node_runs, urls),
-        "node_runs": [_row(run, urls[run.key]) for run in node_runs[:SHOWN_NODE_RUNS]],
+        "node_runs": [_row(run, reverse("admin:executions_noderun_change", args=[run.id])) for run in node_runs[:SHOWN_NODE_RUNS]],
+        "iterations_url": _iterations_url(execution, node_runs),
+        "parent_url": _parent_url(execution),
+        "children": [_child(child) for child in queries.list_children(user, execution.id)],
         "more_node_runs": len(node_runs) > SHOWN_NODE_RUNS,
+        "relations": _relations(user, execution),
         "documents": _documents(execution),
     }
 
@@ -107,8 +142,32 @@ def _picture(execution: Execution, node_runs: Sequence[NodeRun], urls: Mapping[s
     )
 
 
+def _iterations_url(execution: Execution, node_runs: Sequence[NodeRun]) -> str | None:
+    """The list of its iterations, where it has any."""
+    is_looping = any(run.path for run in node_runs)
+    return f"{reverse('admin:executions_iteration_changelist')}?q={execution.id}" if is_looping else None
+
+
+def _parent_url(execution: Execution) -> str | None:
+    parent = execution.parent_node_run_id
+    return reverse("admin:executions_noderun_change", args=[parent]) if parent is not None else None
+
+
+def _child(child: Execution) -> dict[str, Any]:
+    url = reverse("admin:executions_execution_change", args=[child.id])
+    return {"url": url, "name": child.workflow_name, "badge": status_badge(child.status), "node": child.parent_node_run.key}
+
+
 def _row(run: NodeRun, url: str) -> dict[str, Any]:
     return {"run": run, "url": url, "badge": status_badge(run.status), "duration": node_run_duration(run)}
+
+
+def _relations(user: User, execution: Execution) -> list[tuple[str, UUID, SafeString]]:
+    """(what it is, id of the other execution, its status) of what it follows and of what follows from it."""
+    found = relations_of(user, execution)
+    before = [(f"{found.follows.kind} of", found.follows.origin_id, status_badge(found.follows.origin.status))] if found.follows else []
+    after = [(row.kind, row.execution.pk, status_badge(row.execution.status)) for row in found.follow_ups if row.execution is not None]
+    return before + after
 
 
 def _documents(execution: Execution) -> list[tuple[str, SafeString]]:

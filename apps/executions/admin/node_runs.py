@@ -15,7 +15,9 @@ from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
 from apps.engine.json_values import InvalidJsonError, loads
 from apps.executions import actions
 from apps.executions.admin.pages import MAY_STEER, node_run_duration, page_context, status_badge
+from apps.executions.api.serializers import node_output_url
 from apps.executions.models import NodeRun
+from apps.executions.notes import with_notes
 
 DECISIONS = {"rerun": "It runs again.", "success": "It counts as success.", "failed": "It counts as failed."}
 MAX_OUTPUT_BYTES = 60_000
@@ -24,12 +26,12 @@ MAX_OUTPUT_BYTES = 60_000
 @admin.register(NodeRun)
 class NodeRunAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "execution_id"
-    list_display = ("key", "workflow_name", "status_badge", "attempt", "queue", "worker", "queued_at", "duration")
+    list_display = ("key", "path", "workflow_name", "status_badge", "attempt", "queue", "worker", "queued_at", "duration")
     list_filter = ("status", "queue", ("queued_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("execution__workflow",)
     heavy_fields = ("input", "output", "deferred", "execution__input", "execution__output", "execution__variables")
-    page_select_related = ("execution__workflow",)
+    page_select_related = ("execution__workflow", "held_by__created_by")
     search_fields = ("key__exact",)
     search_help_text = "Node key, or id of an execution"
     ordering = ("-id",)
@@ -90,13 +92,15 @@ def _output(request: HttpRequest) -> Any:
 
 def _content(run: NodeRun) -> dict[str, Any]:
     """What is particular to the page of this node run."""
+    with_notes(run.execution_id, [run])
     documents = {"Error": run.error, "Output": run.output, "Input": run.input, "State while it waits": run.deferred}
     return {
         "run": run,
         "badge": status_badge(run.status),
         "duration": node_run_duration(run),
         "execution_url": reverse("admin:executions_execution_change", args=[run.execution_id]),
-        "output_url": reverse("node-run-output", args=[run.execution_id, run.key]) if run.output_ref else None,
+        "output_url": node_output_url(run) if run.output_ref else None,
+        "hold": run.held_by if run.status == "queued" else None,
         "is_uncertain": run.status == "uncertain",
         "documents": [(title, pretty_json(value)) for title, value in documents.items() if value is not None],
     }

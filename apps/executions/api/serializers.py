@@ -2,15 +2,27 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.core.api.serializers import AnyJson, InputSerializer, JsonObject
-from apps.engine.statuses import ExecutionStatus
-from apps.executions.models import Execution, ExecutionEvent, NodeRun
+from apps.engine.statuses import ExecutionStatus, NodeRunStatus
+from apps.engine.waits import WEBHOOK
+from apps.executions.models import Execution, ExecutionEvent, Hold, Iteration, NodeRun
+from apps.executions.tokens import Place, resume_token
 
 MAX_WAIT_SECONDS = 60
 STATUSES = [status.value for status in ExecutionStatus]
+NODE_RUN_STATUSES = [status.value for status in NodeRunStatus]
+
+
+class BreakpointInput(InputSerializer):
+    node = serializers.CharField(max_length=64, help_text="Key of the node to stop before.")
+    condition = serializers.CharField(
+        max_length=4096, required=False, default=None, help_text="Stop only where this holds, such as `${vars.total > 1000}`."
+    )
 
 
 class StartInput(InputSerializer):
@@ -19,6 +31,9 @@ class StartInput(InputSerializer):
     input = JsonObject(required=False, default=dict)
     business_key = serializers.CharField(max_length=255, required=False, default="", allow_blank=True, help_text="Your own name for it.")
     priority = serializers.ChoiceField(choices=Execution.Priority.choices, required=False, default=None)
+    breakpoints = BreakpointInput(
+        many=True, required=False, default=None, max_length=1000, help_text="Makes it a test run: it stops before these nodes."
+    )
     wait = serializers.FloatField(
         min_value=0, max_value=MAX_WAIT_SECONDS, required=False, default=0, help_text="Seconds to wait for the end before answering."
     )
@@ -64,8 +79,10 @@ class ListQuery(InputSerializer):
     status = serializers.ChoiceField(choices=STATUSES, required=False)
     trigger = serializers.CharField(max_length=32, required=False)
     business_key = serializers.CharField(max_length=255, required=False)
+    parent = serializers.UUIDField(required=False, help_text="Execution that has started them.")
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
+    rerun_of = serializers.UUIDField(required=False, help_text="The re-runs of this execution.")
 
 
 class EventsQuery(InputSerializer):
@@ -73,7 +90,17 @@ class EventsQuery(InputSerializer):
 
 
 class NodeRunsQuery(EventsQuery):
-    pass
+    key = serializers.CharField(max_length=64, required=False)
+    path = serializers.CharField(max_length=64, required=False, allow_blank=True, help_text='Iteration, as "3" or "3.1"; "" outside loops.')
+    status = serializers.ChoiceField(choices=NODE_RUN_STATUSES, required=False)
+
+
+class IterationsQuery(EventsQuery):
+    node = serializers.CharField(max_length=64, required=False, help_text="Key of the loop.")
+    path = serializers.CharField(
+        max_length=64, required=False, allow_blank=True, help_text='Iteration around the loop, for one inside another; "" for one outside.'
+    )
+    status = serializers.ChoiceField(choices=Iteration.Status.choices, required=False)
 
 
 class PathQuery(InputSerializer):
@@ -103,12 +130,26 @@ class BulkStartedOutput(serializers.Serializer[Any]):
     executions = One(many=True, help_text="In the order of the starts.")
 
 
+class WaitingOutput(serializers.Serializer[Any]):
+    scope = serializers.ChoiceField(
+        choices=["workflow", "key", "user", "workspace", "installation"],
+        allow_null=True,
+        help_text="The narrowest limit that is full; null: none is, and it is about to start.",
+    )
+    allowed = serializers.IntegerField(allow_null=True, help_text="Executions at a time of that limit.")
+    position = serializers.IntegerField(
+        help_text="Its place in line, from 1; counted to 10,000, in lists to 1,000, and one more behind that."
+    )
+    reason = serializers.CharField(help_text="All of it as a sentence.")
+
+
 class ExecutionSummaryOutput(serializers.ModelSerializer[Execution]):
     workflow = serializers.UUIDField(source="workflow_id")
     workflow_name = serializers.CharField()
     version = serializers.UUIDField(source="version_id")
     version_number = serializers.IntegerField()
     error = JsonObject(allow_null=True)
+    waiting = WaitingOutput(allow_null=True, default=None, help_text="Of one that is pending: what it waits for, and behind how many.")
 
     class Meta:
         model = Execution
@@ -119,6 +160,7 @@ class ExecutionSummaryOutput(serializers.ModelSerializer[Execution]):
             "version",
             "version_number",
             "status",
+            "waiting",
             "trigger",
             "priority",
             "business_key",
@@ -130,10 +172,29 @@ class ExecutionSummaryOutput(serializers.ModelSerializer[Execution]):
         read_only_fields = fields
 
 
+class HoldShownOutput(serializers.Serializer[Any]):
+    """The hold that keeps a node run back."""
+
+    id = serializers.UUIDField()
+    scope = serializers.ChoiceField(choices=Hold.Scope.choices)
+    reason = serializers.CharField()
+    by = serializers.CharField(allow_null=True, help_text="Username.")
+    since = serializers.CharField(help_text="Date and time.")
+    until = serializers.CharField(allow_null=True, help_text="Date and time.")
+
+
 class NodeRunOutput(serializers.ModelSerializer[NodeRun]):
     output = AnyJson(source="shown_output", help_text="Null where it is large: see `output_url`.")
     output_url = serializers.SerializerMethodField(help_text="Where an output is that is too large to be shown here.")
     error = JsonObject(allow_null=True)
+    note = serializers.CharField(
+        allow_null=True,
+        default=None,
+        help_text="What one that is queued waits for, where that will not end by itself: no worker serves queue gpu.",
+    )
+    waits_for = serializers.CharField(allow_null=True, help_text="What wakes it: `event:<name>:<correlation key>`, or `webhook`.")
+    hold = HoldShownOutput(allow_null=True, help_text="What keeps it from beginning, while it is queued.")
+    resume_url = serializers.SerializerMethodField(help_text="While it waits for a webhook: a request there makes it go on.")
 
     class Meta:
         model = NodeRun
@@ -150,12 +211,21 @@ class NodeRunOutput(serializers.ModelSerializer[NodeRun]):
             "started_at",
             "finished_at",
             "wake_at",
+            "hold",
+            "waits_for",
+            "resume_url",
             "port",
             "output",
             "output_url",
             "error",
+            "origin",
+            "origin_execution",
+            "note",
         ]
         read_only_fields = fields
+
+    def get_resume_url(self, node_run: NodeRun) -> str | None:
+        return resume_url(node_run) if node_run.status == NodeRunStatus.WAITING and node_run.waits_for == WEBHOOK else None
 
     def get_output_url(self, node_run: Any) -> str | None:
         is_elsewhere = node_run.output_ref is not None or (node_run.output_bytes is not None and node_run.shown_output is None)
@@ -174,17 +244,37 @@ class NodeRunDetailOutput(NodeRunOutput):
         return node_output_url(node_run) if node_run.output_ref is not None else None
 
 
+class ParentOutput(serializers.Serializer[Any]):
+    execution = serializers.UUIDField()
+    node = serializers.CharField(help_text="Key of the node.")
+    path = serializers.CharField(allow_blank=True)
+
+
+class ChildOutput(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    workflow = serializers.UUIDField(source="workflow_id")
+    workflow_name = serializers.CharField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    node = serializers.CharField(source="parent_node_run.key", help_text="Key of the node that has started it.")
+    path = serializers.CharField(source="parent_node_run.path", allow_blank=True)
+
+
 class ExecutionOutput(ExecutionSummaryOutput):
     input = JsonObject()
     variables = JsonObject()
     output = AnyJson(help_text="Null until it has ended, and where it is large: see `output_url`.")
     output_url = serializers.SerializerMethodField(help_text="Where an output is that is too large to be shown here.")
+    rerun_of = serializers.UUIDField(source="rerun_of_id", allow_null=True, help_text="The execution that this one runs again.")
     deadline_at = serializers.DateTimeField(allow_null=True)
     sequence = serializers.IntegerField(source="event_seq", help_text="Number of the newest event.")
+    parent = serializers.SerializerMethodField(help_text="The node run that has started it; null: none has.")
 
     class Meta(ExecutionSummaryOutput.Meta):
         fields = [
             *ExecutionSummaryOutput.Meta.fields,
+            "parent",
+            "depth",
+            "rerun_of",
             "deadline_at",
             "sequence",
             "input",
@@ -197,19 +287,42 @@ class ExecutionOutput(ExecutionSummaryOutput):
     def get_output_url(self, execution: Execution) -> str | None:
         return output_url(execution.id, execution.output_ref)
 
+    @extend_schema_field(ParentOutput(allow_null=True))
+    def get_parent(self, execution: Any) -> dict[str, Any] | None:
+        if execution.parent_execution_id is None:
+            return None
+        return {"execution": execution.parent_execution_id, "node": execution.parent_key, "path": execution.parent_path}
+
 
 class ExecutionWithNodeRunsOutput(ExecutionOutput):
     node_runs = NodeRunOutput(many=True, help_text="In the order in which they became ready, at most a thousand.")
     node_runs_next = serializers.CharField(allow_null=True, help_text="Where the rest of the node runs is.")
+    children = ChildOutput(many=True, help_text="Executions that its nodes have started, at most 100; `?parent=` of the list has all.")
 
     class Meta(ExecutionOutput.Meta):
-        fields = [*ExecutionOutput.Meta.fields, "node_runs", "node_runs_next"]
+        fields = [*ExecutionOutput.Meta.fields, "node_runs", "node_runs_next", "children"]
         read_only_fields = fields
 
 
 class NodeRunsOutput(serializers.Serializer[Any]):
     next = serializers.CharField(allow_null=True)
     results = NodeRunOutput(many=True)
+
+
+class IterationOutput(serializers.ModelSerializer[Iteration]):
+    node = serializers.CharField(source="key", help_text="Key of the loop.")
+    path = serializers.CharField(help_text="Path of its node runs.")
+    error = JsonObject(allow_null=True)
+
+    class Meta:
+        model = Iteration
+        fields = ["node", "path", "index", "status", "error", "started_at", "finished_at"]
+        read_only_fields = fields
+
+
+class IterationsOutput(serializers.Serializer[Any]):
+    next = serializers.CharField(allow_null=True)
+    results = IterationOutput(many=True)
 
 
 class EventOutput(serializers.ModelSerializer[ExecutionEvent]):
@@ -233,6 +346,12 @@ class StatusOutput(serializers.Serializer[Any]):
 
 def output_url(execution_id: Any, ref: str | None) -> str | None:
     return reverse("execution-output", args=[execution_id]) if ref is not None else None
+
+
+def resume_url(node_run: NodeRun) -> str:
+    """A whole address where PUBLIC_URL tells it, else the path on this host."""
+    token = resume_token(Place(node_run.execution_id, node_run.key, node_run.path))
+    return f"{settings.PUBLIC_URL}{reverse('resume', args=[token])}"
 
 
 def node_output_url(node_run: NodeRun) -> str:

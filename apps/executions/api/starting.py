@@ -17,6 +17,7 @@ from apps.engine.statuses import SETTLED_EXECUTION
 from apps.executions import actions, queries
 from apps.executions.actions import Start, Started
 from apps.executions.api.serializers import BulkStartedOutput, BulkStartInput, StartedOutput, StartInput, output_url
+from apps.executions.breakpoints import Breakpoint, start_test_run
 from apps.executions.wait import wait_until_settled
 from apps.workflows.queries import Startable, get_startable, get_startable_version
 
@@ -51,15 +52,19 @@ class ExecutionStartView(APIView):
         """
         data = StartInput.read_body(request)
         target = _target(request.user, data)
-        started = actions.start_execution(
-            workflow=target.workflow,
-            version=target.version,
-            input=data["input"],
-            started_by=request.user,
-            business_key=data["business_key"],
-            idempotency_key=_idempotency_key(request),
-            priority=data["priority"],
-        )
+        start = {
+            "workflow": target.workflow,
+            "version": target.version,
+            "input": data["input"],
+            "started_by": request.user,
+            "business_key": data["business_key"],
+            "idempotency_key": idempotency_key(request),
+            "priority": data["priority"],
+        }
+        if data["breakpoints"] is None:
+            started = actions.start_execution(**start)
+        else:
+            started = start_test_run(**start, breakpoints=[Breakpoint(**each) for each in data["breakpoints"]])
         result = _result(started, wait_seconds=data["wait"])
         return Response(result, status=_status(started, result), headers={"Location": reverse("execution", args=[started.execution_id])})
 
@@ -89,7 +94,8 @@ def _target(user: User, data: dict[str, Any]) -> Startable:
     return get_startable(user, data["workflow"]) if data["version"] is None else get_startable_version(user, data["version"])
 
 
-def _idempotency_key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """The header Idempotency-Key. Raises InvalidIdempotencyKeyError."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         message = f"Expected 1 to {MAX_KEY_LENGTH} printable ASCII characters in Idempotency-Key, found {len(key)} characters."
@@ -105,7 +111,7 @@ def _result(started: Started, *, wait_seconds: float) -> dict[str, Any]:
             wait_until_settled(started.execution_id, wait_seconds)
         finally:
             _waits.release()
-    if wait_seconds or not started.created:
+    if wait_seconds or not started.created or started.is_limited:
         result = queries.get_result(started.execution_id)
     url = output_url(started.execution_id, result.pop("output_ref"))
     return {"id": started.execution_id, "created": started.created, **result, "output_url": url}

@@ -1,7 +1,8 @@
 """Executions and node runs over HTTP; `starting` starts them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -15,13 +16,18 @@ from rest_framework.views import APIView
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer
 from apps.executions import actions, queries
+from apps.executions.api.relations import RelationsOutput, relations_body
 from apps.executions.api.serializers import (
+    ChildOutput,
     EventOutput,
     EventsOutput,
     EventsQuery,
     ExecutionOutput,
     ExecutionSummaryOutput,
     ExecutionWithNodeRunsOutput,
+    IterationOutput,
+    IterationsOutput,
+    IterationsQuery,
     ListQuery,
     NodeRunDetailOutput,
     NodeRunOutput,
@@ -32,14 +38,24 @@ from apps.executions.api.serializers import (
     StatusOutput,
 )
 from apps.executions.api.starting import ExecutionStartView
-from apps.executions.models import NodeRun
+from apps.executions.models import Iteration, NodeRun
+from apps.executions.notes import with_notes
 from apps.executions.queries import Filters
+from apps.executions.waiting import with_waiting
 
 PAGE_PARAMETERS = frozenset({"cursor", "limit"})
 NOT_FOUND = {404: ErrorSerializer}
 MOVED = {200: StatusOutput, 404: ErrorSerializer, 409: ErrorSerializer}
 REFUSED = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
 JSON_VALUE = OpenApiTypes.ANY
+
+
+class ExecutionDetailOutput(RelationsOutput, ExecutionWithNodeRunsOutput):
+    """One execution with its node runs, and what it has to do with others."""
+
+    class Meta(ExecutionWithNodeRunsOutput.Meta):
+        fields = [*ExecutionWithNodeRunsOutput.Meta.fields, "follows", "follow_ups", "compensation"]
+        read_only_fields = fields
 
 
 class ExecutionsView(ExecutionStartView):
@@ -56,16 +72,20 @@ class ExecutionsView(ExecutionStartView):
         filters = Filters(**ListQuery.read_query(request, besides=PAGE_PARAMETERS))
         pages = self.pagination_class()
         rows = pages.paginate_queryset(queries.list_executions(request.user, filters), request)
+        with_waiting(rows)
         return pages.get_paginated_response(ExecutionSummaryOutput(rows, many=True).data)
 
 
 class ExecutionView(APIView):
-    @extend_schema(operation_id="get_execution", tags=["executions"], responses={200: ExecutionWithNodeRunsOutput, **NOT_FOUND})
+    @extend_schema(operation_id="get_execution", tags=["executions"], responses={200: ExecutionDetailOutput, **NOT_FOUND})
     def get(self, request: Request, execution_id: UUID) -> Response:
-        """One execution with its node runs."""
+        """One execution with its node runs, what has started it, and what it has started."""
         execution = queries.get_execution(request.user, execution_id)
+        with_waiting([execution])
         page = _node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id))
-        return Response({**ExecutionOutput(execution).data, "node_runs": page["results"], "node_runs_next": page["next"]})
+        children = ChildOutput(queries.list_children(request.user, execution_id), many=True).data
+        body = {**ExecutionOutput(execution).data, **relations_body(request.user, execution), "children": children}
+        return Response({**body, "node_runs": page["results"], "node_runs_next": page["next"]})
 
 
 class ExecutionOutputView(APIView):
@@ -81,9 +101,25 @@ class NodeRunsView(APIView):
     )
     def get(self, request: Request, execution_id: UUID) -> Response:
         """The node runs of an execution in the order in which they became ready, at most a thousand."""
-        after = NodeRunsQuery.read_query(request)["after"]
+        only = NodeRunsQuery.read_query(request)
+        after = only.pop("after")
         queries.check_visible(request.user, execution_id)
-        return Response(_node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id, after=after)))
+        return Response(_node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id, after=after, **only), **only))
+
+
+class IterationsView(APIView):
+    @extend_schema(
+        operation_id="list_iterations", tags=["executions"], parameters=[IterationsQuery], responses={200: IterationsOutput, **NOT_FOUND}
+    )
+    def get(self, request: Request, execution_id: UUID) -> Response:
+        """The iterations of the loops of an execution in the order in which they began, at most a thousand."""
+        given = IterationsQuery.read_query(request)
+        columns = {"node": "key", "path": "loop_path", "status": "status"}
+        only = {column: given[name] for name, column in columns.items() if name in given}
+        queries.check_visible(request.user, execution_id)
+        rows = list(queries.list_iterations(request.user, execution_id, after=given.pop("after"), **only))
+        url = reverse("iterations", args=[execution_id])
+        return Response({"next": _next(url, rows, given), "results": IterationOutput(rows, many=True).data})
 
 
 class NodeRunView(APIView):
@@ -93,7 +129,7 @@ class NodeRunView(APIView):
     def get(self, request: Request, execution_id: UUID, key: str) -> Response:
         """One node run with its input and output."""
         path = PathQuery.read_query(request)["path"]
-        return Response(NodeRunDetailOutput(queries.get_node_run(request.user, execution_id, key, path)).data)
+        return _node_run(queries.get_node_run(request.user, execution_id, key, path))
 
 
 class NodeRunOutputView(APIView):
@@ -117,7 +153,7 @@ class ResolveView(APIView):
         queries.check_operable(request.user, execution_id)
         node_run = queries.get_node_run(request.user, execution_id, key, path)
         actions.resolve_uncertain(node_run_id=node_run.id, **data)
-        return Response(NodeRunDetailOutput(queries.get_node_run(request.user, execution_id, key, path)).data)
+        return _node_run(queries.get_node_run(request.user, execution_id, key, path))
 
 
 class EventsView(APIView):
@@ -169,11 +205,20 @@ class ResumeView(_MoveView):
         return self._moved(request, execution_id)
 
 
-def _node_runs_page(execution_id: UUID, node_runs: Sequence[NodeRun]) -> dict[str, Any]:
+def _node_runs_page(execution_id: UUID, node_runs: Sequence[NodeRun], **only: str) -> dict[str, Any]:
     rows = list(node_runs)
-    url = reverse("node-runs", args=[execution_id])
-    is_full = len(rows) == queries.MAX_NODE_RUNS
-    return {"next": f"{url}?after={rows[-1].id}" if is_full else None, "results": NodeRunOutput(rows, many=True).data}
+    with_notes(execution_id, rows)
+    return {"next": _next(reverse("node-runs", args=[execution_id]), rows, only), "results": NodeRunOutput(rows, many=True).data}
+
+
+def _next(url: str, rows: Sequence[NodeRun | Iteration], only: Mapping[str, str]) -> str | None:
+    """Address of the page after these rows, None after the last."""
+    return f"{url}?{urlencode({**only, 'after': rows[-1].id})}" if len(rows) == queries.MAX_NODE_RUNS else None
+
+
+def _node_run(node_run: NodeRun) -> Response:
+    with_notes(node_run.execution_id, [node_run])
+    return Response(NodeRunDetailOutput(node_run).data)
 
 
 def _json(text: bytes) -> HttpResponse:

@@ -13,6 +13,7 @@ from apps.fleet.health import Health, health, readiness
 class HealthOutput(serializers.Serializer[object]):
     status = serializers.ChoiceField(choices=["ok", "failing"])
     parts = serializers.DictField(child=serializers.CharField(), help_text='"ok", "down", or what is missing.')
+    warnings = serializers.DictField(child=serializers.CharField(), help_text="What somebody should look at, though every part works.")
 
 
 class _PublicView(APIView):
@@ -21,7 +22,7 @@ class _PublicView(APIView):
 
 
 def _answer(found: Health) -> Response:
-    body = {"status": "ok" if found.is_ok else "failing", "parts": dict(found.parts)}
+    body = {"status": "ok" if found.is_ok else "failing", "parts": dict(found.parts), "warnings": dict(found.warnings)}
     return Response(body, status=200 if found.is_ok else 503, headers={"Cache-Control": "no-store"})
 
 

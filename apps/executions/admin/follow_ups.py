@@ -1,0 +1,83 @@
+"""What follows from the ends of executions."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST
+
+from apps.core.admin import IdSearch, ReadOnlyAdmin, act, badge, pretty_json
+from apps.executions.admin.pages import MAY_STEER, page_context, status_badge
+from apps.executions.follow_ups.actions import drop_follow_up
+from apps.executions.follow_ups.queries import status_of
+from apps.executions.models import FollowUp
+
+
+@admin.register(FollowUp)
+class FollowUpAdmin(IdSearch, ReadOnlyAdmin):
+    id_field = "origin_id"
+    list_display = ("created_at", "workflow_name", "kind", "state", "attempt", "due_at")
+    list_filter = ("kind",)
+    list_select_related = ("origin__workflow", "execution")
+    heavy_fields = tuple(f"{execution}__{name}" for execution in ("origin", "execution") for name in ("input", "output", "variables"))
+    page_select_related = ("origin__workflow", "execution")
+    search_fields = ("origin__workflow__name",)
+    search_help_text = "Id of the execution that had ended, or a part of the workflow's name"
+    ordering = ("-created_at",)
+
+    @admin.display(description="workflow")
+    def workflow_name(self, follow_up: FollowUp) -> str:
+        return follow_up.origin.workflow.name
+
+    @admin.display(description="state")
+    def state(self, follow_up: FollowUp) -> SafeString:
+        status = status_of(follow_up)
+        looks = {"planned": ("schedule", "wait"), "refused": ("block", "bad")}
+        return badge(status, *looks[status]) if status in looks else status_badge(status)
+
+    def get_urls(self) -> list[URLPattern]:
+        drop = require_POST(self.admin_site.admin_view(self.drop_view))
+        return [path("<uuid:follow_up_id>/drop/", drop, name="follow_up_drop"), *super().get_urls()]
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        follow_up = self.get_row(request, object_id)
+        context = page_context(self, request, follow_up, f"{follow_up.kind} of {follow_up.origin.workflow.name}")
+        return TemplateResponse(request, "admin/structforge/facts.html", {**context, **self._content(follow_up, context["may_steer"])})
+
+    def _content(self, follow_up: FollowUp, may_steer: bool) -> dict[str, Any]:
+        url = reverse("admin:follow_up_drop", args=[follow_up.pk])
+        button = {"label": "Drop", "url": url, "asks": "Let this not happen?"}
+        return {
+            "facts": [
+                ("What had ended", _link(follow_up.origin_id)),
+                ("What was started", _link(follow_up.execution_id)),
+                ("State", self.state(follow_up)),
+                ("Due", follow_up.due_at),
+                ("Attempt", follow_up.attempt),
+                ("Undo nodes", ", ".join(follow_up.plan or ()) or "–"),
+            ],
+            "button": button if may_steer and status_of(follow_up) == "planned" else None,
+            "documents": [("Why it was not started", pretty_json(follow_up.error))] if follow_up.error else [],
+        }
+
+    def drop_view(self, request: HttpRequest, follow_up_id: UUID) -> HttpResponse:
+        follow_up = self.get_row(request, follow_up_id)
+        if not request.user.has_perm(MAY_STEER):  # type: ignore[union-attr]  # the admin lets in no anonymous caller
+            raise PermissionDenied
+        back_to = reverse("admin:executions_followup_change", args=[follow_up.pk])
+        by = request.user.get_username()
+        return act(request, lambda: drop_follow_up(follow_up_id=follow_up.pk, by=by), done="It will not happen.", back_to=back_to)
+
+
+def _link(execution_id: UUID | None) -> SafeString | str:
+    if execution_id is None:
+        return "–"
+    return format_html('<a href="{}">{}</a>', reverse("admin:executions_execution_change", args=[execution_id]), execution_id)
