@@ -1,8 +1,8 @@
 """A stateful model of the engine's protocol on a real PostgreSQL.
 
-Executions have loops, nested, and joins that cancel the rest. Hypothesis plays a broker that loses, repeats and delays messages, workers
-that crash, freeze and report late, sweepers that crash half way, and an operator who pauses, resumes, cancels and decides. What must
-always hold is checked after every step.
+Executions have loops, nested, joins that cancel the rest, and children. Hypothesis plays a broker that loses, repeats and delays messages,
+workers that crash, freeze and report late, sweepers that crash half way, and an operator who pauses, resumes, cancels, holds and decides.
+What must always hold is checked after every step.
 """
 
 import time
@@ -26,6 +26,7 @@ from apps.executions.connection import fetch
 from apps.executions.protocol import MAX_LOSSES, Claim, ClaimedRun
 from apps.executions.settlement import SKIPPED_END, End, Settlement
 from tests.engine.simulation import LOOP, definitions, traits
+from tests.workers.model_children import ChildRules
 from tests.workers.model_loops import ends, loop_end
 
 DUE = "15 s"
@@ -58,7 +59,7 @@ class Rows:
     version: UUID
 
 
-class ProtocolModel(RuleBasedStateMachine):
+class ProtocolModel(ChildRules, RuleBasedStateMachine):
     rows: Rows
 
     @initialize(data=st.data())
@@ -165,7 +166,8 @@ class ProtocolModel(RuleBasedStateMachine):
             end = loop_end(self.graph, settlement, run, lambda strategy: data.draw(strategy, label=run.key))
             starting = list(settlement.settle(run.key, end, started=now))
         else:
-            starting = list(settlement.settle(run.key, data.draw(ends, label=run.key), started=now))
+            end = self.maybe_call(run, data.draw) or data.draw(ends, label=run.key)
+            starting = list(settlement.settle(run.key, end, started=now))
         for _ in range(data.draw(st.integers(0, 3), label="riders")):
             riders = [key for key in starting if self.graph.nodes[key].traits.is_pure]
             if not riders or settlement.is_fatal:
@@ -368,6 +370,7 @@ class ProtocolModel(RuleBasedStateMachine):
             "nobody will send it"
         )
         self._history_holds(execution, rows)
+        self.children_hold()
         if execution["status"] in ("running", "paused", "success"):
             self._levels_hold(rows)
 
@@ -431,6 +434,7 @@ class ProtocolModel(RuleBasedStateMachine):
             raise AssertionError(f"did not end: {self._status()}")
 
     def _forget(self, execution: UUID) -> None:
+        self.forget_children(execution)
         for table in ("hold", "received_event"):
             fetch(f"with gone as (delete from {table}) select 1 as one", {})
         for table in ("execution_event", "gate", "iteration", "loop_run", "node_run"):
@@ -496,6 +500,8 @@ class ProtocolModel(RuleBasedStateMachine):
         self.resume_by_address(repeats=False)
         self.release()
         self.sweep_holds(publishes=True)
+        self.sweep_children()
+        self.end_child(succeeds=True)
         self.wake(publishes=True)
         self.send_overdue(publishes=True)
         self.stop_cancelling(is_over=0)
