@@ -65,7 +65,7 @@ class LoopTurn:
             return _TIMEOUT, None
         if state.failure is not None:
             return _iteration_failed(state.failure), None
-        if state.next_index < state.total or state.running:
+        if state.next_index < state.total or state.running or state.pending:
             return Iterate(parallel=state.parallel, collects=state.collects), None
         if not state.asks:
             return Gathered(), None
@@ -98,14 +98,18 @@ class LoopTurn:
             loop["failure"] = self._failure
         self._settlement.go_on_with_loop(loop)
         goes_on_here = self._rides(outcome.parallel) and begun < total and self._failure is None and self._open < outcome.parallel
-        deadline = {"wake_at": state.deadline_at} if state is not None else {"delay_seconds": self._node.timeout_seconds}
+        deadline: dict[str, Any] = {"delay_seconds": self._node.timeout_seconds}
+        if state is not None and state.deadline_at is not None:
+            deadline = {"wake_at": state.deadline_at}
+        else:
+            loop["timeout_seconds"] = self._node.timeout_seconds
         if goes_on_here and not self._is_cancelled:
             return End(NodeRunStatus.QUEUED)
         return End(NodeRunStatus.WAITING, waits_for=SIGNAL, **deadline)
 
     def _total(self, begun: int, outcome: Iterate) -> int:
         state = self._run.loop
-        if state is not None and (begun < state.total or state.running):
+        if state is not None and (begun < state.total or state.running or state.pending):
             return state.total
         return begun + 1 if outcome.items is None else len(outcome.items)
 

@@ -21,7 +21,7 @@ class UnknownNodeError(InvalidError):
 
 
 class EditedNodeRunsAgainError(InvalidError):
-    """An output is given for a node that will make one itself; details: {"nodes": [key]}."""
+    """An output is given for a node that will make one itself; details: {"nodes": [key]}, in a loop `key[path]`."""
 
     code = "edited_node_runs_again"
 
@@ -43,7 +43,7 @@ class NothingToRerunError(ConflictError):
 
 
 # What of a node decides about its output and port; the rest is for readers, or for how it is run.
-_MEANING = ("type", "config", "join", "disabled", "on_error")
+_MEANING = ("type", "config", "join", "disabled", "on_error", "parent")
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,10 @@ class Compiled:
 
     def difference(self, other: "Compiled", key: str) -> str | None:
         """Why what this version made of a node cannot stand for what `other` would make of it; None: it can."""
+        return self.own_difference(other, key) or self._body_difference(other, key)
+
+    def own_difference(self, other: "Compiled", key: str) -> str | None:
+        """As above, of a loop without what is in its body: iterations of the one can go on in the other."""
         if key == OUTPUT_KEY:
             return None if self.definition.output == other.definition.output else "output"
         mine, its = self.nodes.get(key), other.nodes.get(key)
@@ -62,7 +66,18 @@ class Compiled:
             return "new" if mine is None else "removed"
         if self._incoming[key] != other._incoming[key]:
             return "edges"
+        if mine.type != its.type:
+            return "type"
+        if key in self.graph.loops and set(self.graph.loops[key].sinks) != set(other.graph.loops[key].sinks):
+            return "body"
         return next((name for name in _MEANING if getattr(mine, name) != getattr(its, name)), None)
+
+    def _body_difference(self, other: "Compiled", key: str) -> str | None:
+        if key not in self.graph.loops:
+            return None
+        mine, its = ({*version.graph.loops[key].body, *version.graph.loops[key].inside} for version in (self, other))
+        differs = mine != its or any(self.own_difference(other, inner) for inner in mine)
+        return "body" if differs else None
 
     @cached_property
     def nodes(self) -> Mapping[str, Node]:
@@ -78,51 +93,95 @@ class Compiled:
 
 @dataclass(frozen=True, slots=True)
 class RerunPlan:
-    """What a re-run takes over, and what it runs.
+    """What a re-run takes over, and what it runs, of one level: outside loops, or of one iteration.
 
     reused    {key: how it ended} of the nodes whose runs are taken over, or whose output was given
     frontier  where it goes on
     runs      keys that may run, in topological order: all that are neither reused nor on a dead path by now
+    reopened  loops of the frontier that are taken up where they stood, as far as they had begun
     """
 
     reused: Mapping[str, Settled]
     frontier: Frontier
     runs: tuple[str, ...]
+    reopened: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One level of an execution: an iteration of `loop`, whose path it has, or what is outside loops."""
+
+    loop: str | None = None
+    path: str = ""
+
+    def label(self, key: str) -> str:
+        return f"{key}[{self.path}]" if self.path else key
+
+
+OUTSIDE = Level()
 
 
 def plan_rerun(
-    old: Compiled, new: Compiled, ends: Mapping[str, Settled], *, chosen: frozenset[str] | None, edited: frozenset[str] = frozenset()
+    old: Compiled,
+    new: Compiled,
+    ends: Mapping[str, Settled],
+    *,
+    chosen: frozenset[str] | None,
+    edited: frozenset[str] = frozenset(),
+    opened: frozenset[str] = frozenset(),
+    level: Level = OUTSIDE,
 ) -> RerunPlan:
     """Say what running again from `chosen` means: these nodes and all after them run, the rest is reused as far as it has ended well.
 
-    ends     {key: how its run in the ended execution ended}
+    ends     {key: how its run in the ended execution ended}, of this level
     chosen   keys to run again; None: from where it failed or was stopped
     edited   keys whose output is given, in place of the one that they had
+    opened   loops in which a place was chosen: what is around that place is kept
     Raises UnknownNodeError, EditedNodeRunsAgainError, UpstreamDiffersError, NotReachedError, NothingToRerunError.
     """
-    start = stopped(ends) - edited if chosen is None else chosen
-    _check_known(new, start | edited)
-    again = _with_descendants(new.graph, start)
+    graph = new.graph
+    start = (stopped(graph, ends) - edited if chosen is None else chosen) | opened
+    _check_known(new, start | edited, level)
+    again = _with_descendants(graph, start)
     if both := again & edited:
-        raise EditedNodeRunsAgainError(
-            f"The output of {_named(both)} is given, but it runs again and makes one itself.", nodes=sorted(both)
-        )
+        names = sorted(map(level.label, both))
+        raise EditedNodeRunsAgainError(f"The output of {_named(names)} is given, but it runs again and makes one itself.", nodes=names)
     if old is not new:
-        again = _with_other_changes(old, new, ends, start, again, edited)
-    reused = {key: end for key, end in ends.items() if key in new.graph.nodes and key not in again | edited and _may_be_reused(end)}
+        again = _with_other_changes(old, new, ends, start, again, edited, level)
+    reused = {key: end for key, end in ends.items() if key in graph.nodes and key not in again | edited and _may_be_reused(end)}
     reused |= {key: Settled(NodeRunStatus.SUCCESS, _port_of(ends.get(key))) for key in edited}
-    found = frontier(new.graph, reused)
-    if chosen is not None and (blocked := [key for key in new.graph.nodes if key in chosen and key not in found.ready]):
-        _refuse_blocked(new.graph, blocked, start, reused)
-    if not found.ready:
+    found = frontier(graph, reused, loop=level.loop)
+    needed = opened if chosen is None else chosen | opened
+    if blocked := [key for key in graph.nodes if key in needed and key not in found.ready]:
+        _refuse_blocked(graph, blocked, start, reused, level)
+    if not found.ready and level.loop is None:
         raise NothingToRerunError("Nothing is left to run: no node failed or was stopped. Name the node to run again from.")
-    runs = tuple(key for key in new.graph.nodes if key not in reused and key not in found.skipped)
-    return RerunPlan(reused, found, runs)
+    after = _with_descendants(graph, found.ready)
+    runs = tuple(key for key in graph.nodes if key in after and key not in reused and key not in found.skipped)
+    goes_on = opened | {key for key, end in ends.items() if not _may_be_reused(end)}
+    after_start = _with_descendants(graph, {target for key in start for _, target in graph.nodes[key].out})
+    loops = [key for key in found.ready if key in graph.loops and key in goes_on - (chosen or frozenset()) - after_start]
+    return RerunPlan(reused, found, runs, _reopened(old, new, loops, opened, level))
 
 
-def stopped(ends: Mapping[str, Settled]) -> frozenset[str]:
-    """Keys of the nodes that failed for good, or were cancelled; a failure that the workflow has handled is none."""
-    return frozenset(key for key, end in ends.items() if not _may_be_reused(end))
+def stopped(graph: Graph, ends: Mapping[str, Settled]) -> frozenset[str]:
+    """Keys of the nodes that failed for good, or were cancelled.
+
+    A failure that the workflow has handled is none, nor is what a join cancelled when it started.
+    """
+    joins = (graph.nodes[key] for key, end in ends.items() if key in graph.nodes and _may_be_reused(end))
+    lost = {key for join in joins if join.loses is not None for key in join.loses.here}
+    return frozenset(key for key, end in ends.items() if not _may_be_reused(end) and key not in lost)
+
+
+def _reopened(old: Compiled, new: Compiled, loops: Iterable[str], opened: frozenset[str], level: Level) -> tuple[str, ...]:
+    """Those of the loops that can be taken up where they stood. Raises UpstreamDiffersError of those that should and cannot."""
+    if old is new:
+        return tuple(loops)
+    reasons = {key: old.own_difference(new, key) for key in loops}
+    if differing := [{"key": level.label(key), "reason": reason} for key, reason in reasons.items() if reason and key in opened]:
+        _refuse_differing(differing)
+    return tuple(key for key, reason in reasons.items() if reason is None)
 
 
 def _may_be_reused(end: Settled) -> bool:
@@ -135,8 +194,9 @@ def _port_of(end: Settled | None) -> str:
     return end.port if end is not None and end.status is NodeRunStatus.SUCCESS and end.port is not None else OUT
 
 
-def _check_known(new: Compiled, keys: Iterable[str]) -> None:
-    if unknown := sorted(key for key in keys if key not in new.graph.nodes):
+def _check_known(new: Compiled, keys: Iterable[str], level: Level) -> None:
+    nodes = new.graph.nodes
+    if unknown := sorted(level.label(key) for key in keys if key not in nodes or nodes[key].parent != level.loop):
         raise UnknownNodeError(f"The version has no node {_named(unknown)}.", nodes=unknown)
 
 
@@ -157,29 +217,45 @@ def _with_ancestors(graph: Graph, keys: Iterable[str]) -> frozenset[str]:
 
 
 def _with_other_changes(
-    old: Compiled, new: Compiled, ends: Mapping[str, Settled], start: frozenset[str], again: frozenset[str], edited: frozenset[str]
+    old: Compiled,
+    new: Compiled,
+    ends: Mapping[str, Settled],
+    start: frozenset[str],
+    again: frozenset[str],
+    edited: frozenset[str],
+    level: Level,
 ) -> frozenset[str]:
     """`again`, and what has changed beside the way to `start`: it runs anew. What has changed on that way cannot be reused."""
     upstream = _with_ancestors(new.graph, start) | _with_ancestors(old.graph, start & old.graph.nodes.keys())
     differing = [
-        {"key": key, "reason": reason}
+        {"key": level.label(key), "reason": reason}
         for key in [*old.graph.nodes, *(key for key in new.graph.nodes if key not in old.graph.nodes)]
         if key in upstream and key not in again | edited and (reason := old.difference(new, key))
     ]
     if differing:
-        keys = _named(each["key"] for each in differing)
-        raise UpstreamDiffersError(f"In that version {keys} is another, so what it made cannot be reused.", nodes=differing)
+        _refuse_differing(differing)
     changed = {key for key in ends if key in new.graph.nodes and key not in edited and old.difference(new, key)}
     return again | _with_descendants(new.graph, changed)
 
 
-def _refuse_blocked(graph: Graph, blocked: list[str], start: frozenset[str], reused: Mapping[str, Settled]) -> None:
+def _refuse_differing(differing: list[dict[str, str]]) -> None:
+    keys = _named(each["key"] for each in differing)
+    raise UpstreamDiffersError(f"In that version {keys} is another, so what it made cannot be reused.", nodes=differing)
+
+
+def _refuse_blocked(graph: Graph, blocked: list[str], start: frozenset[str], reused: Mapping[str, Settled], level: Level) -> None:
     """Raise NotReachedError, unless each of them comes after another chosen one."""
     after_others = _with_descendants(graph, {target for key in start for _, target in graph.nodes[key].out})
     if keys := [key for key in blocked if key not in after_others]:
-        nodes = [{"key": key, "waits_for": [one for one in graph.nodes[key].predecessors if one not in reused]} for key in keys]
-        message = f"The execution has not come to {_named(keys)}: what leads there has not ended, or ended another way."
-        raise NotReachedError(message, nodes=nodes)
+        nodes = [
+            {
+                "key": level.label(key),
+                "waits_for": [level.label(one) for one in graph.nodes[key].predecessors if one not in reused],
+            }
+            for key in keys
+        ]
+        labels = _named(map(level.label, keys))
+        raise NotReachedError(f"The execution has not come to {labels}: what leads there has not ended, or ended another way.", nodes=nodes)
 
 
 def _named(keys: Iterable[str]) -> str:

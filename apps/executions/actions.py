@@ -32,12 +32,6 @@ MAX_STARTS = 1000
 HIGH_PRIORITY_TRIGGERS = frozenset({"manual", "api", "shell", "rerun", "test"})
 
 _START = "select * from start_in_line_v1(%s, %s, %s, %s::jsonb, %s::jsonb, %s, %s, %s, %s, %s::interval, %s)"
-# What is over a limit undoes the whole statement. Starts that an idempotency key had made before count nothing.
-_START_WITHIN_LIMITS = f"""
-with made as materialized ({_START}),
-     taken as materialized (select quota_take_v1(%s::jsonb, (select count(*) filter (where m.is_new) from made m)))
-select made.* from made, taken
-"""  # noqa: S608  # constants
 
 
 class WorkflowNotPublishedError(ConflictError):
@@ -186,7 +180,7 @@ def _insert(
     is_stored_limited = bool(quotas.limits_of(QuotaName.STORED_BYTES, workspace_id=version.workspace_id))
     with transaction.atomic() if is_stored_limited else nullcontext(), quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
-            _START if not limits else _START_WITHIN_LIMITS,
+            counted(_START) if limits else _START,
             [
                 version.workspace_id,
                 version.workflow_id,
@@ -206,6 +200,18 @@ def _insert(
         if is_stored_limited and any(one.created for one in started):
             quotas.check(QuotaName.STORED_BYTES, workspace_id=version.workspace_id, adding=0)
         return started
+
+
+def counted(start: str) -> str:
+    """A statement that makes executions, and counts the new ones against limits, its last parameter: what is over one undoes it whole.
+
+    Starts that an idempotency key had made before count nothing.
+    """
+    return f"""
+        with made as materialized ({start}),
+             taken as materialized (select quota_take_v1(%s::jsonb, (select count(*) filter (where m.is_new) from made m)))
+        select made.* from made, taken
+    """  # noqa: S608  # constants
 
 
 def cancel_execution(*, execution_id: UUID) -> str:

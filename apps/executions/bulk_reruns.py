@@ -13,9 +13,10 @@ from apps.accounts.permissions import Permission
 from apps.accounts.queries import require_in
 from apps.core.audit import Verb, record
 from apps.engine.errors import ConflictError, InvalidError, NotFoundError, StructForgeError
+from apps.engine.rerun_places import Place
 from apps.executions.connection import fetch
 from apps.executions.models import ENDED_EXECUTION, BulkRerun, BulkRerunItem, BulkRerunQuerySet, ExecutionQuerySet
-from apps.executions.rerunning import Place, Rerun, rerun_execution
+from apps.executions.rerunning import Rerun, rerun_execution
 
 log = logging.getLogger(__name__)
 

@@ -298,6 +298,7 @@ class LoopRun(models.Model):
     total = models.IntegerField(help_text="Iterations that there are to be, as far as is known.")
     next_index = models.IntegerField(default=0, help_text="Iterations that have begun.")
     running = models.IntegerField(default=0)
+    pending = models.IntegerField(db_default=0, help_text="Of a re-run: iterations that are to go on where they stood.")
     succeeded = models.IntegerField(default=0)
     failed = models.IntegerField(default=0)
     parallel = models.IntegerField(help_text="Iterations at once, at most.")
@@ -331,6 +332,7 @@ class Iteration(models.Model):
     """One iteration of a loop, from its beginning; its node runs have its path."""
 
     class Status(models.TextChoices):
+        PENDING = "pending", "pending: in a re-run, it is to go on where it stood"
         RUNNING = "running"
         SUCCESS = "success"
         FAILED = "failed"
@@ -345,6 +347,7 @@ class Iteration(models.Model):
     index = models.IntegerField()
     status = models.CharField(max_length=16, choices=Status.choices)
     error = models.JSONField(null=True, blank=True)
+    begins = models.JSONField(null=True, blank=True, help_text="Node runs with which a pending one goes on.")
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -355,6 +358,7 @@ class Iteration(models.Model):
         constraints = [models.UniqueConstraint(fields=["execution", "key", "loop_path", "index"], name="iteration_unique")]
         indexes = [
             models.Index(F("execution"), condition=Q(status="running"), name="iteration_running"),
+            models.Index(fields=["execution", "key", "loop_path", "index"], condition=Q(status="pending"), name="iteration_pending"),
             models.Index(
                 fields=["execution", "key", "status", "id"], condition=Q(status__in=["failed", "cancelled"]), name="iteration_by_status"
             ),

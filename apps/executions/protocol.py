@@ -44,6 +44,7 @@ class Ready:
 class LoopState:
     """How far a loop has come: the columns of its row.
 
+    pending      iterations of a re-run that are to go on where they stood
     failure      {"path": str, "error": {}} of the iteration that ends the loop as failed
     is_over      its timeout_seconds are over
     items        of a loop over a few items; `blocks` of one over many: [[first index, reference], …]
@@ -53,6 +54,7 @@ class LoopState:
     total: int
     next_index: int
     running: int
+    pending: int
     parallel: int
     collects: bool
     asks: bool

@@ -1,28 +1,31 @@
 """Running an ended execution again, from the start or from a node: always a new execution, the old one stays as it is."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import F, Func, TextField
 
 from apps.accounts.models import User
+from apps.core import quotas
 from apps.core.ids import uuid7
-from apps.engine.errors import InvalidError
-from apps.engine.graph import OUTPUT_KEY
+from apps.core.quotas import QuotaName
 from apps.engine.planner import Settled
-from apps.engine.reruns import Compiled, RerunPlan, UnknownNodeError, plan_rerun
+from apps.engine.rerun_places import Place, Wish
+from apps.engine.rerun_tree import RerunTree, plan_tree
+from apps.engine.reruns import Compiled, NothingToRerunError, RerunPlan, UnknownNodeError
 from apps.engine.statuses import SETTLED_EXECUTION, NodeRunStatus
-from apps.executions import handoff, protocol
-from apps.executions.actions import WorkflowNotPublishedError, WrongStatusError, check_input
+from apps.executions import admission, handoff, protocol
+from apps.executions.actions import WorkflowNotPublishedError, WrongStatusError, check_input, counted
 from apps.executions.models import Execution, NodeRun
 from apps.executions.protocol import Ready
-from apps.executions.settlement import stored
+from apps.executions.rerun_documents import gates_of, loops_document
+from apps.executions.rerun_preview import NodeAgain, has_run, nodes_again
+from apps.executions.rerun_source import EndedLoops
+from apps.executions.rerun_values import check_items, check_outputs, outputs_given, stored_items
 from apps.executions.versions import VersionGoneError, compiled_version
-from apps.nodes.contract import Effect
 from apps.nodes.registry import get_type
 from apps.workflows.compiled import entry_of
 from apps.workflows.favourites import check_not_archived
@@ -31,68 +34,70 @@ from apps.workflows.models import WorkflowVersion
 START: Literal["start"] = "start"
 FAILED: Literal["failed"] = "failed"
 
-
-class WrongOutputTypeError(InvalidError):
-    """An edited output is of another type than the one it stands for; details: {"pointer", "found", "expected"}."""
-
-    code = "wrong_output_type"
-
-
-class OutputTooLargeError(InvalidError):
-    code = "output_too_large"
+_RERUN = "select * from rerun_v1(%s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::interval)"
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A node of an execution; `path` is the item of a loop, "" outside of loops."""
+class Iterations:
+    """All iterations of a loop that ended so, wherever the loop is: `failed` or `cancelled`."""
 
-    key: str
-    path: str = ""
+    loop: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration:
+    """One iteration, from its first nodes; `path` names it: "3", in a loop inside "3.7"."""
+
+    loop: str
+    path: str
+
+
+Chosen = Place | Iteration | Iterations
 
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
     """What is to be run again, and with what.
 
-    origin    from the start, from where it failed or was stopped, or from a node
+    origin    from the start, from where it failed or was stopped, from a node, or from several places
     version   the same as before, the newest that was saved, or the published one
     input     in place of the old input; None keeps that
-    outputs   {node key: output} in place of those that the nodes had
+    outputs   {node key: output} in place of those that the nodes had; in loops `key[3.7]`
+    items     {loop[3]: item} in place of those that iterations were about
     """
 
-    origin: Literal["start", "failed"] | Place = START
+    origin: Literal["start", "failed"] | Chosen | tuple[Chosen, ...] = START
     version: Literal["same", "newest", "published"] = "same"
     input: Mapping[str, Any] | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class NodeAgain:
-    """A node that may run in a re-run.
-
-    effect       `pure`, `idempotent` or `external`
-    has_run      it had begun in the old execution, so that an effect of it may happen a second time
-    starts_now   it is among the first to run
-    """
-
-    key: str
-    effect: str
-    has_run: bool
-    starts_now: bool
+    items: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A checked re-run, not yet made. `reused` and `runs` are in topological order."""
+    """A checked re-run, not yet made. `reused` and `runs` are in topological order, outside loops first.
+
+    reused   of node runs outside loops; what goes over of loops is in `tree`
+    has_more_runs   more nodes may run in loops than `runs` names
+    """
 
     execution: Execution
     version: WorkflowVersion
     compiled: Compiled
-    plan: RerunPlan
+    tree: RerunTree
     asked: Rerun
+    outputs: Mapping[Place, Any]
+    items: Mapping[Place, Any]
     variables: Mapping[str, Any]
     reused: tuple[NodeRun, ...]
     runs: tuple[NodeAgain, ...]
+    has_more_runs: bool
+
+    @property
+    def plan(self) -> RerunPlan:
+        """Of what is outside loops."""
+        return self.tree.outer
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +112,8 @@ class Rerunning:
 def prepare_rerun(*, execution: Execution, asked: Rerun) -> Prepared:
     """Check a re-run and say what it would reuse and run. Writes nothing.
 
-    Raises WrongStatusError, VersionGoneError, InvalidInputError, WrongOutputTypeError, WorkflowArchivedError, WorkflowNotPublishedError,
-    and what `plan_rerun` raises.
+    Raises WrongStatusError, VersionGoneError, InvalidInputError, WrongOutputTypeError, ItemNotReadError, WorkflowArchivedError,
+    WorkflowNotPublishedError, and what `plan_tree` raises.
     """
     if execution.status not in SETTLED_EXECUTION:
         message = f"The execution is {execution.status}; only one that has ended can be run again."
@@ -117,19 +122,25 @@ def prepare_rerun(*, execution: Execution, asked: Rerun) -> Prepared:
     version = _version(execution, asked.version)
     old, new = compiled_version(execution.version_id), compiled_version(version.pk)
     check_input(version, execution.input if asked.input is None else asked.input)
-    runs = {run.key: run for run in _node_runs(execution) if run.path == ""}
-    _check_outputs(execution, asked.outputs)
-    chosen = _chosen(new, asked)
-    plan = plan_rerun(old, new, _ends(runs), chosen=chosen, edited=frozenset(asked.outputs))
+    runs = {run.key: run for run in _node_runs(execution)}
+    outputs, items = ({Place.parse(text): value for text, value in given.items()} for given in (asked.outputs, asked.items))
+    ended = EndedLoops(execution.pk, new.graph)
+    tree = plan_tree(old, new, _ends(runs), ended, _wish(new, execution, asked, outputs))
+    check_outputs(execution, outputs)
+    check_items(execution, new, tree, items)
+    again, has_more = nodes_again(new, tree, ended, {run.key for run in runs.values() if has_run(run)})
     return Prepared(
         execution=execution,
         version=version,
         compiled=new,
-        plan=plan,
+        tree=tree,
         asked=asked,
-        variables=_variables(new, plan, execution),
-        reused=tuple(runs.get(key) or NodeRun(key=key, status="success") for key in new.graph.nodes if key in plan.reused),
-        runs=tuple(_again(new, plan, key, runs.get(key)) for key in plan.runs if key != OUTPUT_KEY),
+        outputs=outputs,
+        items=items,
+        variables=_variables(new, tree, execution),
+        reused=tuple(runs.get(key) or NodeRun(key=key, status="success") for key in new.graph.nodes if key in tree.outer.reused),
+        runs=again,
+        has_more_runs=has_more,
     )
 
 
@@ -142,7 +153,9 @@ def rerun_execution(
     priority: str | None = None,
     trigger: str = "rerun",
 ) -> Rerunning:
-    """Make a new execution that runs an ended one again, linked to it by `rerun_of`. Raises as `prepare_rerun` does.
+    """Make a new execution that runs an ended one again, linked to it by `rerun_of`. Where a limit concerns it, it stands in line.
+
+    Raises as `prepare_rerun` does, InvalidConcurrencyKeyError, QuotaExceededError.
 
     A node that runs again does so under a new idempotency key, since that is made of the execution it runs in: the other side takes it
     for a new request.
@@ -151,57 +164,56 @@ def rerun_execution(
     priority = priority or prepared.version.start["priority"] or "high"
     graph, found = prepared.compiled.graph, prepared.plan.frontier
     entries = [entry_of(graph, key) for key in found.ready]
-    execution_id, created = _insert(
+    given = execution.input if asked.input is None else asked.input
+    execution_id, created, is_limited = _insert(
         prepared,
         new={
             "id": uuid7(),
             "version": prepared.version.pk,
-            "input": execution.input if asked.input is None else asked.input,
+            "input": given,
             "variables": prepared.variables,
             "idempotency_key": idempotency_key,
             "trigger": trigger,
             "priority": priority,
             "started_by": started_by.pk if started_by else None,
             "timeout_seconds": prepared.version.start["timeout_seconds"],
+            **admission.place_in_line(prepared.version.start, input=given, variables=prepared.variables),
         },
         ready=entries,
     )
-    if created:
+    if is_limited:
+        transaction.on_commit(lambda: admission.admit(workspace_id=execution.workspace_id, workflow_id=execution.workflow_id), robust=True)
+    elif created:
         ready = [Ready(execution_id, prepared.version.pk, one["key"], "", one["queue"], priority) for one in entries]
         transaction.on_commit(lambda: handoff.send(ready), robust=True)
     return Rerunning(execution_id, created, prepared)
 
 
-def _insert(prepared: Prepared, *, new: Mapping[str, Any], ready: list[Any]) -> tuple[UUID, bool]:
-    graph, plan = prepared.compiled.graph, prepared.plan
+def _insert(prepared: Prepared, *, new: Mapping[str, Any], ready: list[Any]) -> tuple[UUID, bool, bool]:
+    execution, graph, tree = prepared.execution, prepared.compiled.graph, prepared.tree
+    given = outputs_given(graph, tree, prepared.outputs, execution.workspace_id)
+    edited = {(one["key"], one["path"]) for one in given}
     documents = (
         new,
-        [_reused(prepared, key) for key in plan.reused],
-        [entry_of(graph, key) for key in plan.frontier.skipped],
-        [
-            {"key": key, "expected": graph.nodes[key].expected, "needed": graph.nodes[key].needed, "settled": a.settled, "live": a.live}
-            for key, a in plan.frontier.gates.items()
-            if graph.nodes[key].is_join
-        ],
+        [*({"key": key} for key in tree.outer.reused if (key, "") not in edited), *given],
+        [entry_of(graph, key) for key in tree.outer.frontier.skipped],
+        gates_of(graph, tree.outer.frontier),
         ready,
+        loops_document(graph, tree, edited, stored_items(execution, prepared.items)),
     )
-    with connection.cursor() as cursor:
+    limits = quotas.limits_of(QuotaName.EXECUTIONS_PER_DAY, workspace_id=execution.workspace_id, user_id=new["started_by"])
+    with quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
-            "select * from rerun_v1(%s, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::jsonb, %s::interval)",
-            [prepared.execution.pk, *(orjson.dumps(document).decode() for document in documents), f"{protocol.DUE_SECONDS} s"],
+            counted(_RERUN) if limits else _RERUN,
+            [
+                execution.pk,
+                *(None if document is None else orjson.dumps(document).decode() for document in documents),
+                f"{protocol.DUE_SECONDS} s",
+                *([quotas.as_json(limits)] if limits else []),
+            ],
         )
-        execution_id, created = cursor.fetchone()
-    return execution_id, created
-
-
-def _reused(prepared: Prepared, key: str) -> dict[str, Any]:
-    if key not in prepared.asked.outputs:
-        return {"key": key}
-    output, ref, fault = stored(prepared.asked.outputs[key], prepared.execution.workspace_id)
-    if fault is not None:
-        raise OutputTooLargeError(f"The output of '{key}': {fault.error.message}", pointer=f"/outputs/{key}")
-    place = {**entry_of(prepared.compiled.graph, key), "port": prepared.plan.reused[key].port, "is_edited": True}
-    return place | ({"output_ref": ref} if output is None else {"output": orjson.Fragment(output)})
+        execution_id, created, is_limited = cursor.fetchone()
+    return execution_id, created, is_limited
 
 
 def _version(execution: Execution, which: str) -> WorkflowVersion:
@@ -219,51 +231,49 @@ def _version(execution: Execution, which: str) -> WorkflowVersion:
 
 
 def _node_runs(execution: Execution) -> list[NodeRun]:
+    """Those outside loops."""
     shown = ("key", "path", "status", "port", "started_at", "origin", "origin_execution")
-    return list(NodeRun.objects.filter(execution=execution).only(*shown).order_by("id"))
+    return list(NodeRun.objects.filter(execution=execution, path="").only(*shown).order_by("id"))
 
 
 def _ends(runs: Mapping[str, NodeRun]) -> dict[str, Settled]:
     return {key: Settled(NodeRunStatus(run.status), run.port) for key, run in runs.items()}
 
 
-def _chosen(new: Compiled, asked: Rerun) -> frozenset[str] | None:
-    if isinstance(asked.origin, Place):
-        if asked.origin.path or asked.origin.key == OUTPUT_KEY:
-            raise UnknownNodeError(f"There is no node '{asked.origin.key}' with path '{asked.origin.path}'.", nodes=[asked.origin.key])
-        return frozenset({asked.origin.key})
-    return None if asked.origin == FAILED else frozenset(new.graph.entries)
+def _wish(new: Compiled, execution: Execution, asked: Rerun, outputs: Iterable[Place]) -> Wish:
+    wish = Wish(new.graph, is_from_failed=asked.origin == FAILED)
+    for place in outputs:
+        wish.give_output(place)
+    origin = asked.origin
+    if origin == START:
+        origin = tuple(Place(key) for key in new.graph.entries)
+    for chosen in origin if isinstance(origin, tuple) else (origin,):
+        if isinstance(chosen, Place):
+            wish.run_node(chosen)
+        elif isinstance(chosen, Iteration):
+            wish.run_iteration(Place(chosen.loop, chosen.path))
+        elif isinstance(chosen, Iterations):
+            for path in _paths(new, execution, chosen):
+                wish.go_on(Place(chosen.loop, path))
+    return wish
 
 
-def _check_outputs(execution: Execution, outputs: Mapping[str, Any]) -> None:
-    """An edited output is of the type of the old one, where there was one: what comes after reads it in the same way."""
-    if not outputs:
-        return
-    kind = Func(F("output"), function="jsonb_typeof", output_field=TextField())
-    rows = NodeRun.objects.filter(execution=execution, path="", key__in=list(outputs), status="success").annotate(kind=kind)
-    for key, expected in rows.values_list("key", "kind"):
-        found = _json_type(outputs[key])
-        if expected not in (None, "null", found):
-            pointer = f"/outputs/{key}"
-            message = f"The output of '{key}' was of type {expected}; found {found} (at '{pointer}')."
-            raise WrongOutputTypeError(message, pointer=pointer, found=found, expected=expected)
+def _paths(new: Compiled, execution: Execution, chosen: Iterations) -> list[str]:
+    if chosen.loop not in new.graph.loops:
+        raise UnknownNodeError(f"The version has no loop '{chosen.loop}'.", nodes=[chosen.loop])
+    rows = execution.iterations.filter(key=chosen.loop, status=chosen.status).order_by("id")
+    if not (paths := list(rows.values_list("path", flat=True))):
+        raise NothingToRerunError(f"No iteration of '{chosen.loop}' has the status {chosen.status}.", nodes=[chosen.loop])
+    return paths
 
 
-def _json_type(value: Any) -> str:
-    kinds: dict[type, str] = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
-    return kinds.get(type(value), "number")
-
-
-def _variables(new: Compiled, plan: RerunPlan, execution: Execution) -> dict[str, Any]:
+def _variables(new: Compiled, tree: RerunTree, execution: Execution) -> dict[str, Any]:
     """The variables with which it goes on: as they were in the end, but for those that only nodes to be run again have written."""
     initial = dict(new.graph.initial_variables)
+    loops = new.graph.loops
+    reopened = {each.key for each in tree.loops if not each.path}
+    reused = {*tree.outer.reused, *reopened}
+    reused.update(inner for key in reused & loops.keys() for inner in (*loops[key].body, *loops[key].inside))
     writers = {key: get_type(node.type).writes(node.config) for key, node in new.nodes.items()}
-    kept = {name for key in plan.reused for name in writers.get(key, ())}
+    kept = {name for key in reused for name in writers.get(key, ())}
     return initial | {name: value for name, value in execution.variables.items() if name in kept}
-
-
-def _again(new: Compiled, plan: RerunPlan, key: str, run: NodeRun | None) -> NodeAgain:
-    node = new.nodes[key]
-    effect: Effect = get_type(node.type).effect_of(node.config)
-    has_run = run is not None and run.started_at is not None and run.status != NodeRunStatus.SKIPPED
-    return NodeAgain(key, effect.value, has_run, key in plan.frontier.ready)

@@ -5,7 +5,10 @@ from uuid import UUID
 import pytest
 
 from apps.core import object_store
+from apps.core.quotas import QuotaName
+from apps.executions.admission import admit
 from apps.executions.models import Execution, Gate, NodeRun
+from apps.quotas.actions import set_quota
 from apps.workflows.models import Workflow
 from tests.api.clients import make_workflow
 from tests.api.workspaces import join, share, workspace_of
@@ -139,7 +142,7 @@ def test_a_preview_tells_and_makes_nothing(ada, failed):
     answer = ada.post_json(f"/executions/{failed['id']}/rerun?preview=true", {"from": "failed"}, 200)
 
     assert (answer["id"], answer["created"], Execution.objects.count()) == (None, False, 1)
-    assert answer["runs"] == [{"key": "last", "effect": "pure", "has_run": True, "starts_now": True}]
+    assert answer["runs"] == [{"key": "last", "path": "", "effect": "pure", "has_run": True, "starts_now": True}]
     assert answer["repeated_effects"] == []
 
 
@@ -207,7 +210,7 @@ def test_what_has_not_ended_is_not_run_again(ada, workflow):
     ("body", "status", "code", "details"),
     [
         ({"from": "nowhere"}, 422, "unknown_node", {"nodes": ["nowhere"]}),
-        ({"from": {"key": "last", "path": "3"}}, 422, "unknown_node", {"nodes": ["last"]}),
+        ({"from": {"key": "last", "path": "3"}}, 422, "unknown_node", {"nodes": ["last[3]"]}),
         ({"from": "failed", "outputs": {"nowhere": 1}}, 422, "unknown_node", {"nodes": ["nowhere"]}),
         ({"from": "check", "outputs": {"last": {}}}, 422, "edited_node_runs_again", {"nodes": ["last"]}),
         (
@@ -296,3 +299,28 @@ def test_who_may_not_start_the_workflow_may_not_run_it_again(ada, bob, workflow,
     join(bob, workspace_of(ada), "operator")
     assert Execution.objects.get(id=bob.post_json(path, {"from": "start"}, 202)["id"]).started_by == bob.user
     assert Workflow.objects.get(id=workflow["id"]).executions.count() == 2
+
+
+def test_a_rerun_stands_in_line_as_any_start(ada):
+    workflow = make_workflow(ada, {**DEFINITION, "settings": {"max_concurrency": 1}})
+    old = run(ada, workflow, amount=4)
+    other = ada.post_json("/executions", {"workflow": workflow["id"], "input": {"amount": 1}}, 202)["id"]
+
+    again = ada.post_json(f"/executions/{old['id']}/rerun", {"from": "last"}, 202)["id"]
+
+    assert ada.get_json(f"/executions/{again}")["status"] == "pending"
+    drive(UUID(other))
+    admit()
+    drive(UUID(again))
+    assert ada.get_json(f"/executions/{again}")["status"] == "success"
+
+
+def test_reruns_count_against_the_executions_of_the_day(ada, workflow, failed, monkeypatch):
+    monkeypatch.undo()  # of the fixture that knows no limits
+    set_quota(name=QuotaName.EXECUTIONS_PER_DAY, limit=2, workspace=Workflow.objects.get(pk=workflow["id"]).workspace)
+
+    rerun(ada, failed, **{"from": "failed"})
+    rerun(ada, failed, **{"from": "start"})
+    refused = rerun(ada, failed, 409, **{"from": "start"})
+
+    assert refused["code"] == "quota_exceeded"

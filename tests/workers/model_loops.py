@@ -39,7 +39,7 @@ def loop_end(graph: Graph, settlement: Settlement, run: ClaimedRun, draw: Draw) 
     state, loop = run.loop, graph.loops[run.key]
     if state is not None and state.failure is not None:
         return End(NodeRunStatus.FAILED, "error", error=ERROR)
-    if state is not None and not state.running and state.next_index >= state.total:
+    if state is not None and not state.running and not state.pending and state.next_index >= state.total:
         return End(NodeRunStatus.SUCCESS, "out", output=b"[]")
     total = state.total if state is not None else _or(draw(st.integers(0, 4)), 2)
     parallel = state.parallel if state is not None else _or(draw(st.integers(1, 3)), 1)

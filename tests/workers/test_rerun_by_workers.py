@@ -10,9 +10,10 @@ from django.db import connection
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from apps.engine.rerun_places import Place
 from apps.executions.actions import start_execution
 from apps.executions.models import Execution, ExecutionEvent, NodeRun
-from apps.executions.rerunning import Place, Rerun, rerun_execution
+from apps.executions.rerunning import Rerun, rerun_execution
 from tests.chaos.processes import Process, python
 from tests.chaos.stack import ALL_QUEUES, CELERY, QUIET
 from tests.factories import make_version

@@ -15,11 +15,12 @@ from django.views.decorators.http import require_POST
 from apps.accounts.models import User, Workspace
 from apps.core.admin import ReadOnlyAdmin, act, badge
 from apps.engine.errors import StructForgeError
+from apps.engine.rerun_places import Place
 from apps.executions import queries
 from apps.executions.admin.pages import MAY_STEER, page_context
 from apps.executions.bulk_reruns import cancel_bulk_rerun, create_bulk_rerun, list_bulk_reruns
 from apps.executions.models import BulkRerun, Execution
-from apps.executions.rerunning import FAILED, START, Place, Rerun, rerun_execution
+from apps.executions.rerunning import FAILED, START, Rerun, rerun_execution
 
 BULK_LOOKS = {
     "running": ("play_circle", "move"),

@@ -12,40 +12,95 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.core.api.serializers import ErrorSerializer, InputSerializer, JsonObject
+from apps.engine.rerun_places import Place
+from apps.engine.rerun_tree import LoopAgain
 from apps.executions import queries
 from apps.executions.api.serializers import STATUSES
 from apps.executions.api.starting import IDEMPOTENCY_KEY, idempotency_key
 from apps.executions.models import NodeRun
-from apps.executions.rerunning import FAILED, START, Place, Prepared, Rerun, prepare_rerun, rerun_execution
+from apps.executions.rerunning import FAILED, START, Chosen, Iteration, Iterations, Prepared, Rerun, prepare_rerun, rerun_execution
 from apps.nodes.contract import Effect
 
 REFUSED = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
-_PLACE = {"type": "object", "required": ["key"], "properties": {"key": {"type": "string"}, "path": {"type": "string", "default": ""}}}
+MAX_PLACES = 1000
+_TEXT = {"type": "string"}
+_NODE = {"type": "object", "required": ["key"], "properties": {"key": _TEXT}}
+_PLACES: list[dict[str, Any]] = [
+    _TEXT,
+    {"type": "object", "required": ["key"], "properties": {"key": _TEXT, "path": {"type": "string", "default": ""}}},
+    {"type": "object", "required": ["loop", "path"], "properties": {"loop": _TEXT, "path": _TEXT}},
+    {
+        "type": "object",
+        "required": ["loop", "status"],
+        "properties": {"loop": _TEXT, "status": {"type": "string", "enum": ["failed", "cancelled"]}},
+    },
+]
 
 
-@extend_schema_field({"oneOf": [{"type": "string"}, _PLACE], "description": 'start, failed, a node key, or {"key", "path"}.'})
+@extend_schema_field({"oneOf": [_TEXT, _NODE], "description": 'start, failed, a node key, or {"key"}.'})
 class OriginField(serializers.Field[Any, Any, Any, Any]):
-    """Where a re-run begins: "start", "failed", or a node; as an object where the node itself is called start or failed."""
+    """Where a re-run begins: "start", "failed", or a node outside loops; as an object where the node itself is called start or failed."""
 
     default_error_messages = {
-        "wrong": 'Expected "start", "failed", a node key, or {{"key": text, "path": text}}, found {found}.',
+        "wrong": 'Expected "start", "failed", a node key, or {{"key": text}}, found {found}.',
     }
 
     def to_internal_value(self, data: Any) -> Any:
         if data in (START, FAILED):
             return data
-        place = {"key": data} if isinstance(data, str) else data
-        if not (
-            isinstance(place, Mapping)
-            and place.keys() <= {"key", "path"}
-            and all(isinstance(value, str) and len(value) <= 64 for value in place.values())
-            and place.get("key")
-        ):
+        key = data.get("key") if isinstance(data, Mapping) and len(data) == 1 else data
+        if not (isinstance(key, str) and 0 < len(key) <= 64):
             self.fail("wrong", found=str(data)[:80])
-        return Place(**place)
+        return Place(key)
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+@extend_schema_field(
+    {
+        "oneOf": [*_PLACES, {"type": "array", "items": {"oneOf": _PLACES}, "minItems": 1, "maxItems": MAX_PLACES}],
+        "description": 'start, failed, a node such as "send" or in a loop "send[3.7]", an iteration {"loop", "path"}, all iterations of a '
+        'loop that ended so {"loop", "status"}, or several of them in a list.',
+    }
+)
+class PlacesField(OriginField):
+    """As above, and places in loops."""
+
+    default_error_messages = {
+        "wrong": 'Expected "start", "failed", a node key, {{"key": text, "path": text}}, {{"loop": text, "path": text}}, '
+        '{{"loop": text, "status": "failed" or "cancelled"}}, or a list of places, found {found}.',
+        "many": "Expected 1 to {most} places, found {found}.",
+    }
+
+    def to_internal_value(self, data: Any) -> Any:
+        if data in (START, FAILED):
+            return data
+        if not isinstance(data, list):
+            return self._place(data)
+        if not 0 < len(data) <= MAX_PLACES:
+            self.fail("many", most=MAX_PLACES, found=len(data))
+        return tuple(map(self._place, data))
+
+    def _place(self, data: Any) -> Chosen:
+        found = Place.parse(data) if isinstance(data, str) else _place_of(data)
+        if found is None:
+            self.fail("wrong", found=str(data)[:80])
+        return found
+
+
+def _place_of(data: Any) -> Chosen | None:
+    """What an object names; None where it is none of those."""
+    if not isinstance(data, Mapping) or not all(isinstance(value, str) and len(value) <= 64 for value in data.values()):
+        return None
+    if data.get("key") and data.keys() <= {"key", "path"}:
+        return Place.parse(str(Place(**data)))
+    if data.get("loop") and data.keys() == {"loop", "path"}:
+        place = Place.parse(str(Place(data["loop"], data["path"])))
+        return Iteration(place.key, place.path)
+    if data.get("loop") and data.keys() == {"loop", "status"} and data["status"] in ("failed", "cancelled"):
+        return Iterations(data["loop"], data["status"])
+    return None
 
 
 # A keyword of Python cannot be written as the name of a field.
@@ -53,7 +108,7 @@ RerunInput: type[InputSerializer] = type(
     "RerunInput",
     (InputSerializer,),
     {
-        "from": OriginField(required=False, default=START),
+        "from": PlacesField(required=False, default=START),
         "version": serializers.ChoiceField(
             choices=["same", "newest", "published"],
             required=False,
@@ -62,7 +117,14 @@ RerunInput: type[InputSerializer] = type(
         ),
         "input": JsonObject(required=False, default=None, help_text="In place of the old input."),
         "outputs": JsonObject(
-            required=False, default=dict, help_text="{node key: output}, in place of what nodes that are reused returned."
+            required=False,
+            default=dict,
+            help_text="{node key: output}, in place of what nodes that are reused returned; in loops the key is `send[3.7]`.",
+        ),
+        "items": JsonObject(
+            required=False,
+            default=dict,
+            help_text="{`loop[3.7]`: item}, in place of what iterations were about; what reads it has to run again by `from`.",
         ),
         "priority": serializers.ChoiceField(choices=["high", "normal"], required=False, default=None),
     },
@@ -81,8 +143,17 @@ class ReusedOutput(serializers.Serializer[Any]):
     origin_execution = serializers.UUIDField(help_text="Where it ran.")
 
 
+class LoopAgainOutput(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    path = serializers.CharField()
+    reused = serializers.IntegerField(help_text="Iterations that are taken over as they ended.")
+    again = serializers.IntegerField(help_text="Iterations that go on or begin again.")
+    begin = serializers.IntegerField(help_text="Iterations that had never begun, as far as is known how many there are.")
+
+
 class NodeAgainOutput(serializers.Serializer[Any]):
     key = serializers.CharField()
+    path = serializers.CharField(help_text="Of its iteration; `*`, or `3.*`, where it may run in each iteration that is yet to begin.")
     effect = serializers.ChoiceField(choices=[effect.value for effect in Effect])
     has_run = serializers.BooleanField(help_text="It had begun in the old execution.")
     starts_now = serializers.BooleanField(help_text="It is among the first to run.")
@@ -95,11 +166,15 @@ class RerunOutput(serializers.Serializer[Any]):
     version = serializers.UUIDField()
     version_number = serializers.IntegerField()
     status = serializers.ChoiceField(choices=STATUSES, allow_null=True)
-    reused = ReusedOutput(many=True, help_text="Nodes that do not run again, in topological order.")
-    runs = NodeAgainOutput(many=True, help_text="Nodes that may run, in topological order.")
+    reused = ReusedOutput(
+        many=True, help_text="Nodes outside loops that do not run again, in topological order, and outputs given in loops."
+    )
+    loops = LoopAgainOutput(many=True, help_text="Loops that are taken up again, at most a thousand.")
+    runs = NodeAgainOutput(many=True, help_text="Nodes that may run, in topological order; in loops at most a thousand places.")
+    has_more_runs = serializers.BooleanField(help_text="More places in loops may run than `runs` names.")
     repeated_effects = serializers.ListField(
         child=serializers.CharField(),
-        help_text="Keys of nodes with an outside effect that had begun before: it may happen a second time, under a new idempotency key.",
+        help_text="Nodes with an outside effect that had begun before: it may happen a second time, under a new idempotency key.",
     )
 
 
@@ -140,9 +215,11 @@ def _shown(prepared: Prepared) -> dict[str, Any]:
         "version": prepared.version.pk,
         "version_number": prepared.version.number,
         "status": None,
-        "reused": [_reused(prepared, run) for run in prepared.reused],
+        "reused": [*(_reused(prepared, run) for run in prepared.reused), *_given_in_loops(prepared)],
+        "loops": [_loop(loop) for loop in prepared.tree.loops[:MAX_PLACES]],
         "runs": NodeAgainOutput(prepared.runs, many=True).data,
-        "repeated_effects": [one.key for one in prepared.runs if one.effect == Effect.EXTERNAL and one.has_run],
+        "has_more_runs": prepared.has_more_runs,
+        "repeated_effects": [str(Place(one.key, one.path)) for one in prepared.runs if one.effect == Effect.EXTERNAL and one.has_run],
     }
 
 
@@ -151,6 +228,17 @@ def _reused(prepared: Prepared, run: NodeRun) -> dict[str, Any]:
         "key": run.key,
         "path": run.path,
         "status": prepared.plan.reused[run.key].status,
-        "is_edited": run.key in prepared.asked.outputs,
+        "is_edited": Place(run.key) in prepared.outputs,
         "origin_execution": run.origin_execution or prepared.execution.pk,
     }
+
+
+def _given_in_loops(prepared: Prepared) -> list[dict[str, Any]]:
+    shared = {"status": "success", "is_edited": True, "origin_execution": prepared.execution.pk}
+    return [{"key": place.key, "path": place.path, **shared} for place in prepared.outputs if place.path]
+
+
+def _loop(loop: LoopAgain) -> dict[str, Any]:
+    kept = loop.end.begun if loop.before is None else loop.before
+    begin = loop.end.total - loop.end.begun if loop.before is None else 0
+    return {"key": loop.key, "path": loop.path, "reused": kept - len(loop.again), "again": len(loop.again), "begin": begin}

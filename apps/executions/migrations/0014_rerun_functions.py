@@ -5,7 +5,7 @@ from django.db import migrations
 from apps.core import rls
 
 SQL = Path(__file__).resolve().parent.parent / "sql"
-RERUN = "rerun_v1(uuid, jsonb, jsonb, jsonb, jsonb, jsonb, interval)"
+RERUN = "rerun_v1(uuid, jsonb, jsonb, jsonb, jsonb, jsonb, jsonb, interval)"
 
 
 class Migration(migrations.Migration):

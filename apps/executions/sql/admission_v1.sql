@@ -2,6 +2,20 @@
 -- back in the very statement that ends it, and there is nothing that could leak. What finds no slot is `pending`; its first node runs are
 -- `pending` with it. `admit_v1` alone lets in, one call at a time, so that no two take the last slot.
 
+-- Which limits concern starts of somebody in a workspace: whether they stand in line, and how long they may run, null: for ever.
+--
+-- p_starts   as of start_in_line_v1
+create function limits_on_v1(
+    p_workspace uuid, p_person uuid, p_starts jsonb, p_timeout_seconds double precision, out is_limited boolean, out seconds double precision
+) language plpgsql stable security definer as $$
+begin
+    select coalesce(bool_or(l.max_running is not null and (l.kind <> 'user' or p_person = coalesce(l.user_id, p_person))), false)
+           or jsonb_path_exists(p_starts, '$[*].max_concurrency ? (@ != null)'),
+           least(p_timeout_seconds, min(l.max_seconds))
+      into is_limited, seconds
+      from execution_limit l where l.workspace_id = p_workspace or l.workspace_id is null;
+end $$;
+
 -- Make executions of one version, with their first node runs: as start_v2, but where a limit concerns them they stand in line.
 --
 -- p_starts    as of start_v1, each with "concurrency_key": "" where the execution has none, null where it is not known yet; and
@@ -27,11 +41,7 @@ begin
         raise exception 'there is no version % of workflow % within reach', p_version, p_workflow using errcode = 'insufficient_privilege';
     end if;
 
-    select coalesce(bool_or(l.max_running is not null and (l.kind <> 'user' or p_started_by = coalesce(l.user_id, p_started_by))), false)
-           or jsonb_path_exists(p_starts, '$[*].max_concurrency ? (@ != null)'),
-           least(p_timeout_seconds, min(l.max_seconds))
-      into v_limited, v_seconds
-      from execution_limit l where l.workspace_id = p_workspace or l.workspace_id is null;
+    select o.is_limited, o.seconds into v_limited, v_seconds from limits_on_v1(p_workspace, p_started_by, p_starts, p_timeout_seconds) o;
 
     with wanted as (
         -- One instant for all; but in line age decides who comes first, so there each is younger than the one before.

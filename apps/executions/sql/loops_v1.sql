@@ -21,7 +21,7 @@ begin
          where n.id = p.id and p.status = 'running' and n.stop_requested_at is null
     ), iterations as (
         update iteration i set status = 'cancelled', finished_at = p_now
-         where i.execution_id = p_execution and i.key = any (p_inside) and i.status = 'running'
+         where i.execution_id = p_execution and i.key = any (p_inside) and i.status in ('running', 'pending')
            and (p_path = '' or starts_with(i.path, p_path || '.'))
     ), stopped as (
         update node_run n
@@ -50,6 +50,7 @@ declare
     l loop_run;
     v_count int;
     v_prefix text;
+    v_going jsonb := '{"ready": [], "open": 0, "count": 0}';
     v_ready jsonb;
     v_open int;
 begin
@@ -59,7 +60,7 @@ begin
     if not found then
         return '{"ready": [], "open": 0}';
     end if;
-    if l.failure is not null or l.running = 0 and l.next_index >= l.total then
+    if l.failure is not null or l.running = 0 and l.pending = 0 and l.next_index >= l.total then
         with woken as (
             update node_run n
                set status = 'queued', revision = n.revision + 1, wake_at = null, waits_for = null, queued_at = p_now, due_at = p_now + p_due,
@@ -70,9 +71,13 @@ begin
         select jsonb_agg(to_jsonb(w)) into v_ready from woken w;
         return jsonb_build_object('ready', v_ready, 'open', 0);
     end if;
-    v_count := least(l.parallel - l.running, l.total - l.next_index, greatest(1, c_rows / jsonb_array_length(l.entries)));
+    v_count := least(l.parallel - l.running, greatest(1, c_rows / jsonb_array_length(l.entries)));
+    if l.pending > 0 and v_count > 0 then
+        v_going := resume_iterations_v1(p_execution, p_workspace, p_key, p_path, v_count, p_due, p_now);
+    end if;
+    v_count := least(v_count - (v_going->>'count')::int, l.total - l.next_index);
     if v_count <= 0 then
-        return '{"ready": [], "open": 0}';
+        return v_going;
     end if;
     v_prefix := case when p_path = '' then '' else p_path || '.' end;
     insert into iteration (workspace_id, execution_id, key, loop_path, path, index, status, started_at)
@@ -89,7 +94,38 @@ begin
     )
     select jsonb_agg(to_jsonb(q)), count(*) into v_ready, v_open from queued q;
     update loop_run r set next_index = r.next_index + v_count, running = r.running + v_count where r.id = l.id;
-    return jsonb_build_object('ready', v_ready, 'open', v_open);
+    return jsonb_build_object('ready', (v_going->'ready') || v_ready, 'open', v_open + (v_going->>'open')::int);
+end $$;
+
+-- Let iterations of a re-run go on where they stood, as many as there is room for.
+-- Returns {"ready": [{"key","path","queue"}], "open": rows made, "count": iterations}.
+create function resume_iterations_v1(
+    p_execution uuid, p_workspace uuid, p_key text, p_path text, p_room int, p_due interval, p_now timestamptz
+) returns jsonb language plpgsql as $$
+declare
+    v_count int;
+    v_result jsonb;
+begin
+    with going as (
+        update iteration i set status = 'running', started_at = p_now, begins = null
+          from (select p.id, p.begins from iteration p
+                 where p.execution_id = p_execution and p.key = p_key and p.loop_path = p_path and p.status = 'pending'
+                 order by p.index limit p_room) as p
+         where i.id = p.id
+        returning i.path, i.index, p.begins
+    ), queued as (
+        insert into node_run as n (workspace_id, execution_id, key, path, status, revision, attempt, losses, queue, worker,
+                                   on_worker_lost, queued_at, due_at, sends)
+        select p_workspace, p_execution, e.key, g.path, 'queued', 1, 1, 0, e.queue, '', e.lost, p_now, p_now + p_due, 0
+          from going g, jsonb_to_recordset(g.begins) as e(key text, queue text, lost text)
+         order by g.index
+        returning n.key, n.path, n.queue
+    )
+    select (select count(*) from going),
+           jsonb_build_object('ready', coalesce(jsonb_agg(to_jsonb(q)), '[]'), 'open', count(*)) into v_count, v_result from queued q;
+    update loop_run r set pending = r.pending - v_count, running = r.running + v_count
+     where r.execution_id = p_execution and r.key = p_key and r.path = p_path;
+    return v_result || jsonb_build_object('count', v_count);
 end $$;
 
 -- Record that an iteration has ended, p_error null: well. A failure stops what is left of it; where it must not fail, of the whole loop.
@@ -128,7 +164,8 @@ end $$;
 
 -- Record what the claimed run of a loop began, or performed itself.
 --   p_loop        {"total": int, "next": int, "parallel", "collects", "asks", "items", "blocks", "entries", "body", "inside",
---                  "timeout_seconds", "failure": {} | null}; all from "parallel" on only when the loop begins
+--                  "timeout_seconds", "failure": {} | null}; all from "parallel" on only when the loop begins, "timeout_seconds" also when
+--                  it is taken up again
 --   p_iterations  [{"index", "path", "status": "running" | "success" | "failed", "error", "started_ms", "finished_ms"}]
 create function run_loop_v1(
     p_execution uuid, p_workspace uuid, p_key text, p_path text, p_loop jsonb, p_iterations jsonb, p_now timestamptz
@@ -156,7 +193,9 @@ begin
     )
     update loop_run r
        set total = (p_loop->>'total')::int, next_index = r.next_index + c.many, running = r.running + c.running,
-           succeeded = r.succeeded + c.succeeded, failed = r.failed + c.failed, failure = coalesce(r.failure, nullif(p_loop->'failure', 'null'))
+           succeeded = r.succeeded + c.succeeded, failed = r.failed + c.failed, failure = coalesce(r.failure, nullif(p_loop->'failure', 'null')),
+           -- That of a loop which is taken up again begins with its first claim.
+           deadline_at = coalesce(r.deadline_at, p_now + make_interval(secs => (p_loop->>'timeout_seconds')::double precision))
       from counted c
      where r.execution_id = p_execution and r.key = p_key and r.path = p_path;
 end $$;
@@ -228,7 +267,7 @@ $$;
 -- Iterations end with their execution, where that fails or is cancelled.
 create function iterations_stopped_v1() returns trigger language plpgsql as $$
 begin
-    update iteration i set status = 'cancelled', finished_at = clock_timestamp() where i.execution_id = new.id and i.status = 'running';
+    update iteration i set status = 'cancelled', finished_at = clock_timestamp() where i.execution_id = new.id and i.status in ('running', 'pending');
     return null;
 end $$;
 
