@@ -1,6 +1,8 @@
 """Memory of process trees, shared pages divided among those who share them."""
 
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -17,6 +19,29 @@ def tree(pid: int) -> list[psutil.Process]:
 def pss_mib(processes: Iterable[psutil.Process]) -> float:
     """Proportional set size in all, by `smaps_rollup`."""
     return sum(_pss_kib(process.pid) for process in processes) / MIB
+
+
+class Watch:
+    """The largest of some processes so far, looked at twice a second by a thread: `mib`, as proportional set size."""
+
+    def __init__(self, find: Callable[[], Iterable[psutil.Process]]) -> None:
+        self.mib = 0.0
+        self._find, self._is_over = find, threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._is_over.wait(0.5):
+            for process in self._find():
+                with suppress(psutil.Error, OSError):  # it has ended meanwhile
+                    self.mib = max(self.mib, pss_mib([process]))
 
 
 def _pss_kib(pid: int) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from apps.fleet.embedded.ports import free_port
 from apps.fleet.fleets import FLEETS
 from tests.bench.client import Client, UnexpectedAnswerError
-from tests.bench.memory import pss_mib, tree
+from tests.bench.memory import Watch, pss_mib, tree
 from tests.chaos.processes import Process, python, wait_until
 from tests.chaos.stack import Stack
 
@@ -63,6 +63,10 @@ class Platform:
         """Memory of all processes of `manage.py up`, and of the plain worker, after a while of doing nothing."""
         time.sleep(IDLE_SECONDS)
         return pss_mib(tree(self.up.pid)), pss_mib(tree(self.plain.pid))
+
+    def watching_workers(self) -> Watch:
+        """Watches the memory of every process of the workers, while it is entered."""
+        return Watch(lambda: [each for each in tree(self.up.pid) if "worker" in " ".join(each.cmdline())])
 
     def _start_up(self) -> None:
         self._port = free_port()

@@ -1,16 +1,19 @@
-"""W1 to W5: which candidates are compared, and what is to be reached."""
+"""W1 to W5, loops, and a full database: which candidates are compared, and what is to be reached."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from statistics import median
 
 from apps.workflows.models import Workflow
 from tests.bench import our_runs, plain_runs, shapes
+from tests.bench.crowd import add_finished_node_runs
 from tests.bench.measure import Sample, interleave
 from tests.bench.platform import Platform
 from tests.bench.table import Row, absolute, at_least, at_most, compared
 from tests.chaos.publishing import publish
 
 CHAIN, WIDTH, LINKS = 40, 1000, 3
+MILLION = 1_000_000
 MILLISECONDS = 1000
 
 
@@ -100,16 +103,38 @@ def loops(platform: Platform, repeats: int) -> list[Row]:
         shapes.loop(10 * WIDTH, twice, parallel=10),
     )
     runs = {"W2": partial(our_runs.run_seconds, wide), "external": partial(our_runs.run_seconds, external)}
-    taken = interleave({**runs, "pure": partial(our_runs.run_seconds, pure)}, repeats=max(3, repeats // 2))
+    with platform.watching_workers() as most:
+        taken = interleave({**runs, "pure": partial(our_runs.run_seconds, pure)}, repeats=max(3, repeats // 2))
     ratio = taken["external"].median / taken["W2"].median
     return [
         absolute("L1_ratio", "Loop over 1,000 items, one worker's node each, to W2", value=ratio, unit="×", limit=1.2),
         absolute("L2_pure_s", "Loop over 10,000 items of a pure node", value=taken["pure"].median, unit="s", limit=3),
+        absolute("L3_worker_mib", "Largest worker process through these loops, PSS", value=most.mib, unit="MiB", limit=300),
     ]
 
 
+def crowd(platform: Platform, repeats: int) -> list[Row]:
+    """40 external steps in a row, with nothing else in the database and with 1,000,000 finished node runs."""
+    (row,) = _published(shapes.chain(shapes.EXTERNAL, CHAIN))
+    before = [our_runs.run_seconds(row) for _ in range(2 * repeats)][1:]
+    add_finished_node_runs(row, MILLION)
+    our_runs.run_seconds(row)
+    after = [our_runs.run_seconds(row) for _ in range(2 * repeats)]
+    ratio = median(after) / median(before)
+    what = "W1 external with 1,000,000 finished node runs beside it, to without"
+    return [absolute("crowd_ratio", what, value=ratio, unit="×", limit=1.1)]
+
+
 # What nothing has warmed up yet is measured first.
-WORKLOADS: Mapping[str, Callable[[Platform, int], list[Row]]] = {"W5": w5, "W1": w1, "W2": w2, "W3": w3, "W4": w4, "loops": loops}
+WORKLOADS: Mapping[str, Callable[[Platform, int], list[Row]]] = {
+    "W5": w5,
+    "W1": w1,
+    "W2": w2,
+    "W3": w3,
+    "W4": w4,
+    "loops": loops,
+    "crowd": crowd,
+}
 
 
 def _published(*documents: shapes.JSON) -> list[Workflow]:
