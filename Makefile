@@ -26,6 +26,7 @@ chaos: installed-dev ## Break everything at full size; writes .structforge/chaos
 	@MODEL_EXAMPLES=5000 MODEL_STEPS=80 $(PYTHON) -m pytest -q --timeout=3600 tests/workers/test_protocol_model.py
 	@LIMITS_STEPS=10000 FAIRNESS_BACKLOG=100000 $(PYTHON) -m pytest -q --timeout=3600 tests/workers/test_limits_model.py tests/workers/test_fairness.py
 	@$(PYTHON) -m tests.chaos $(ARGS)
+	@$(PYTHON) -m tests.chaos.crowd
 
 fmt: installed-dev ## Format the code and fix what can be fixed
 	@$(PYTHON) -m ruff format

@@ -41,6 +41,8 @@ from workers.feeding import Feeder
 log = logging.getLogger(__name__)
 
 BATCH = 500
+# So long timers may keep the other sweeps waiting.
+WAKE_SECONDS = 2.0
 _SWEEP_DUE = "select * from sweep_due_v1(%(queue)s, %(priority)s, %(is_explained)s, %(limit)s, %(due)s::interval)"
 _OBSERVE = """
 select extract(epoch from clock_timestamp())::float8 as now,
@@ -119,19 +121,23 @@ class Sweeper:
         self._hold_down.observe(database_seconds=row["now"], server=row["server"])
 
     def wake(self) -> int:
-        """Queue the node runs whose timer went off."""
-        rows = fetch("select * from sweep_wake_v1(%(limit)s, %(due)s::interval)", {"limit": BATCH, "due": DUE})
-        self._send(rows)
-        for execution_id, changes in _changes(rows, status="queued").items():
-            announce_hint(execution_id, changes)
-        return len(rows)
+        """Queue the node runs whose timer went off; unless it takes long, all that are due at once in one turn."""
+        woken, begun = 0, time.monotonic()
+        while True:
+            rows = fetch("select * from sweep_wake_v1(%(limit)s, %(due)s::interval)", {"limit": BATCH, "due": DUE})
+            self._send(rows)
+            for execution_id, changes in _changes(rows, status="queued").items():
+                announce_hint(execution_id, changes)
+            woken += len(rows)
+            if len(rows) < BATCH or time.monotonic() - begun > WAKE_SECONDS:
+                return woken
 
     def send_stranded(self) -> int:
         """Make due what waits for a fleet whose message queue is empty: nothing is on its way there any more."""
         lost = 0
-        for row in fetch("select * from stranded_queues_v1(%(limit)s, %(age)s::interval)", {"limit": BATCH, "age": STRANDED_AGE}):
+        for row in fetch("select * from stranded_queues_v2(%(limit)s, %(age)s::interval)", {"limit": BATCH, "age": STRANDED_AGE}):
             if self._length(queue_name(row["queue"], row["priority"])) == 0:
-                statement = "select sweep_stranded_v1(%(queue)s, %(priority)s, %(limit)s, %(age)s::interval) as lost"
+                statement = "select sweep_stranded_v2(%(queue)s, %(priority)s, %(limit)s, %(age)s::interval) as lost"
                 lost += fetch(statement, {**row, "limit": BATCH, "age": STRANDED_AGE})[0]["lost"]
         return lost
 

@@ -317,7 +317,7 @@ def test_a_rerun_stands_in_line_as_any_start(ada):
 
 def test_reruns_count_against_the_executions_of_the_day(ada, workflow, failed, monkeypatch):
     monkeypatch.undo()  # of the fixture that knows no limits
-    set_quota(name=QuotaName.EXECUTIONS_PER_DAY, limit=2, workspace=Workflow.objects.get(pk=workflow["id"]).workspace)
+    set_quota(name=QuotaName.EXECUTIONS_PER_DAY, limit=3, workspace=Workflow.objects.get(pk=workflow["id"]).workspace)
 
     rerun(ada, failed, **{"from": "failed"})
     rerun(ada, failed, **{"from": "start"})

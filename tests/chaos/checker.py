@@ -9,16 +9,13 @@ import psycopg
 
 from tests.chaos import process_logs
 from tests.chaos.faults import Fault
+from tests.chaos.scenarios import Scenario
 from tests.chaos.stack import Stack
 
 SHOWN = 20
 # A fault explains a repetition when it falls between the effect and the end of the lease that the lost claim had, and a little.
 REACH_SECONDS = 20.0
 
-_UNSETTLED = """
-select e.id || ' is ' || e.status || coalesce(': ' || (e.error->>'code'), '') from execution e
- where e.status <> 'success' and not (e.status = 'failed' and e.error->>'code' = 'worker_lost') limit 20
-"""
 _LOST_NODES = """
 select n.execution_id || '/' || n.key || ' failed after ' || n.losses || ' lost workers' from node_run n
  where n.status = 'failed' and n.error->>'code' = 'worker_lost' and n.losses < 3
@@ -47,23 +44,23 @@ having count(n.id) <> e.open_nodes or (e.status in ('success', 'failed', 'cancel
 """
 _MISSING_EFFECTS = """
 select n.execution_id || '/' || n.key || ' succeeded without an effect' from node_run n
- where n.status = 'success' and n.key not like '$%'
-   and not exists (select from chaos_effect c where (c.execution_id, c.key) = (n.execution_id, n.key))
+ where n.status = 'success' and n.key = any (%s)
+   and not exists (select from chaos_effect c where (c.execution_id, c.key, c.path) = (n.execution_id, n.key, n.path))
 """
 _DOUBLE_EXTERNAL = """
 select c.execution_id || '/' || c.key || ': ' || count(*) || ' effects' from chaos_effect c
- where c.is_external group by c.execution_id, c.key having count(*) > 1
+ where c.is_external group by c.execution_id, c.key, c.path having count(*) > 1
 """
 _REPEATED = """
-select execution_id::text, key, array_agg(pid order by id), array_agg(extract(epoch from at)::float8 order by id)
+select execution_id::text, key || ' ' || path, array_agg(pid order by id), array_agg(extract(epoch from at)::float8 order by id)
   from chaos_effect where not is_external group by 1, 2 having count(*) > 1
 """
 _LAST_EFFECTS = "select pid, extract(epoch from max(at))::float8 from chaos_effect group by pid"
 _COUNTS = """
-select (select count(*) from execution), (select count(*) from execution where status = 'success'),
+select (select count(*) from execution where trigger = 'api'), (select count(*) from execution where status = 'success'),
        (select count(*) from execution where status = 'failed'), (select count(*) from node_run where key not like '$%'),
        (select count(*) from chaos_effect), (select coalesce(sum(attempt - 1), 0) from node_run),
-       (select coalesce(sum(sends), 0) from node_run),
+       (select coalesce(sum(sends) filter (where sends > 0), 0) from node_run),
        (select extract(epoch from max(finished_at))::float8 from execution)
 """
 
@@ -86,6 +83,7 @@ class Findings:
 
     counts: dict[str, Any] = field(default_factory=dict)
     laws: dict[str, list[str]] = field(default_factory=dict)
+    measures: dict[str, float | None] = field(default_factory=dict)
     repeated_effects: int = 0
     refusals: int = 0
 
@@ -94,8 +92,14 @@ class Findings:
         return {law: cases[:SHOWN] for law, cases in self.laws.items() if cases}
 
 
-def check(stack: Stack, faults: Sequence[Fault], *, expected: int, concurrency: int, secrets: Sequence[str]) -> Findings:
-    """Compare history, rows, effects, faults and logs. The stack's PostgreSQL must run, its workers may have stopped."""
+def check(
+    stack: Stack, scenario: Scenario, faults: Sequence[Fault], *, expected: int, concurrency: int, secrets: Sequence[str]
+) -> Findings:
+    """Compare history, rows, effects, faults and logs. The stack's PostgreSQL must run, its workers may have stopped.
+
+    expected      executions that were accepted; those that follow from them are not counted
+    concurrency   processes that work at the same time
+    """
     killed_themselves = process_logs.self_killed(stack.logs) - {pid for fault in faults for pid in fault.pids}
     kinds = [fault.kind for fault in faults] + ["child killed itself"] * len(killed_themselves)
     found = Findings(refusals=process_logs.refusals(stack.logs))
@@ -105,25 +109,38 @@ def check(stack: Stack, faults: Sequence[Fault], *, expected: int, concurrency: 
         found.repeated_effects = sum(one.times - 1 for one in repetitions)
         kills = sum("killed" in kind for kind in kinds) + sum("SIG" in kind for kind in kinds)
         found.laws = {
-            "L1 every execution ended as expected": _rows(connection, _UNSETTLED)
+            "L1 every execution ended as expected": _rows(connection, scenario.outcomes)
             + _rows(connection, _LOST_NODES)
             + _expected(found.counts["executions"], expected),
             "L2 exactly one terminal event for each node run": _rows(connection, _TERMINAL_EVENTS),
             "L3 no gap in the sequence of events": _rows(connection, _GAPS),
             "L4 no invariant is broken": _rows(connection, _INVARIANTS) + _rows(connection, "select fault from broken_invariants_v1()"),
             "L5 an external effect happened at most once, and a success has its effect": _rows(connection, _DOUBLE_EXTERNAL)
-            + _rows(connection, _MISSING_EFFECTS),
+            + _rows(connection, _MISSING_EFFECTS, [_keys_with_effects(scenario)]),
             "L6 every repetition has a fault that explains it": _unexplained(repetitions, kills, kinds, concurrency),
             "L7 no deadlock, no unhandled exception": process_logs.deadlocks(stack.logs)
             + process_logs.unexplained(stack.logs, kinds)
             + _deadlocks(connection),
             "L8 no secret in any log": process_logs.leaks(stack.logs, secrets),
+            **{law: _rows(connection, statement) for law, statement in scenario.laws.items()},
         }
+        found.measures = {name: _number(connection, statement) for name, statement in scenario.measures.items()}
     return found
 
 
-def _rows(connection: psycopg.Connection[Any], statement: str) -> list[str]:
-    return [str(row[0]) for row in connection.execute(statement.encode()).fetchall()]
+def _rows(connection: psycopg.Connection[Any], statement: str, parameters: Sequence[object] | None = None) -> list[str]:
+    return [str(row[0]) for row in connection.execute(statement.encode(), parameters).fetchall()]
+
+
+def _number(connection: psycopg.Connection[Any], statement: str) -> float | None:
+    row = connection.execute(statement.encode()).fetchone()
+    return None if row is None or row[0] is None else round(float(row[0]), 3)
+
+
+def _keys_with_effects(scenario: Scenario) -> list[str]:
+    """No two definitions of a scenario give a key to a node with an effect and to one without."""
+    nodes = (node for document in (*scenario.documents, *scenario.called) for node in document["nodes"])
+    return sorted({node["key"] for node in nodes if node["type"] == "function"})
 
 
 def _expected(found: int, expected: int) -> list[str]:

@@ -3,10 +3,13 @@
 import os
 import random
 import time
-from typing import Any
+from typing import Any, LiteralString
 from uuid import uuid4
 
+import orjson
 import psycopg
+
+from apps.nodes.contract import RunContext
 
 TABLE = """
 create table if not exists chaos_effect (
@@ -14,15 +17,26 @@ create table if not exists chaos_effect (
     invocation uuid not null unique,
     execution_id uuid not null,
     key text not null,
+    path text not null,
     is_external boolean not null,
+    output jsonb not null,
     pid int not null,
     at timestamptz not null default clock_timestamp()
 );
-create index if not exists chaos_effect_node on chaos_effect (execution_id, key)
+create index if not exists chaos_effect_node on chaos_effect (execution_id, key, path);
+create table if not exists chaos_death (
+    id bigint generated always as identity primary key,
+    execution_id uuid not null,
+    kind text not null,
+    pid int not null,
+    at timestamptz not null default clock_timestamp()
+)
 """
 _APPEND = """
-insert into chaos_effect (invocation, execution_id, key, is_external, pid) values (%s, %s, %s, %s, %s) on conflict (invocation) do nothing
+insert into chaos_effect (invocation, execution_id, key, path, is_external, output, pid) values (%s, %s, %s, %s, %s, %s, %s)
+on conflict (invocation) do nothing
 """
+_DIE = "insert into chaos_death (execution_id, kind, pid) values (%s, %s, %s)"
 PATIENCE_SECONDS = 25
 LONGEST_WORK_SECONDS = 0.02
 
@@ -30,22 +44,34 @@ LONGEST_WORK_SECONDS = 0.02
 _connections: dict[int, psycopg.Connection[tuple[Any, ...]]] = {}
 
 
-def work_and_append(execution_id: str, key: str, *, is_external: bool) -> None:
-    """Work for up to 20 ms, half of it before the row is written, half after it.
+def work_and_append(context: RunContext, output: dict[str, Any], *, is_external: bool) -> dict[str, Any]:
+    """Work for up to 20 ms, half of it before the row is written, half after it. Returns the output.
 
     One invocation writes one row, however often it must ask: a database that is away delays the witness, it does not fail the node.
     """
     half = random.uniform(0, LONGEST_WORK_SECONDS) / 2
     time.sleep(half)
-    _append([uuid4(), execution_id, key, is_external, os.getpid()])
+    append(context, output, is_external=is_external)
     time.sleep(half)
+    return output
 
 
-def _append(row: list[object]) -> None:
+def append(context: RunContext, output: dict[str, Any], *, is_external: bool) -> dict[str, Any]:
+    """Write the row without any work. Returns the output."""
+    _insist(_APPEND, [uuid4(), context.execution_id, context.key, context.path, is_external, orjson.dumps(output).decode(), os.getpid()])
+    return output
+
+
+def note_death(context: RunContext, kind: str) -> None:
+    """Write down that this process is about to die of its node."""
+    _insist(_DIE, [context.execution_id, kind, os.getpid()])
+
+
+def _insist(statement: LiteralString, row: list[object]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            _connection().execute(_APPEND, row)
+            _connection().execute(statement, row)
         except psycopg.OperationalError:
             _connections.pop(os.getpid(), None)
             if time.monotonic() > deadline:

@@ -41,12 +41,14 @@ class Arena:
 
     starts_while_redis_was_away   seconds that each took
     start_one   starts one execution; used to see whether starts are accepted while a server is away
+    act_on_one  lets a person cancel, pause or resume one execution
     stopping    the worker that was told to stop and has not been replaced yet
     """
 
     stack: Stack
     random: Random
     start_one: Callable[[], float]
+    act_on_one: Callable[[Random], None]
     faults: list[Fault] = field(default_factory=list)
     starts_while_redis_was_away: list[float] = field(default_factory=list)
     stopping: Process | None = None
@@ -93,6 +95,12 @@ class Player:
         self._left = {id(plan): plan.times for plan in plans}
         for plan in plans:
             self._push(self._begun + plan.first, plan.action, plan)
+
+    def begin_anew(self) -> None:
+        """All plans count from now."""
+        late = time.monotonic() - self._begun
+        self._due = [(at + late, number, action, plan) for at, number, action, plan in self._due]
+        self._begun += late
 
     def step(self) -> None:
         """Do what is due."""
@@ -254,3 +262,12 @@ def _take_redis_away(arena: Arena, *, probes: int) -> Sequence[Later]:
         return ()
 
     return (Later(max(0.0, at + REDIS_AWAY_SECONDS - time.time()), bring_back),)
+
+
+# People
+
+
+def act_on_one(arena: Arena) -> Sequence[Later]:
+    """Somebody cancels, pauses or resumes an execution; that is no fault, and not noted as one."""
+    arena.act_on_one(arena.random)
+    return ()

@@ -2,9 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
 from django.db import OperationalError, close_old_connections
 
@@ -12,7 +13,6 @@ from apps.executions.actions import Start, start_executions
 from apps.executions.connection import TRANSIENT
 from apps.workflows.models import Workflow
 
-BATCH = 20
 PATIENCE_SECONDS = 60
 MAY_PASS = (OperationalError, *TRANSIENT)
 
@@ -21,14 +21,18 @@ MAY_PASS = (OperationalError, *TRANSIENT)
 class Submitter:
     """Starts `count` executions, in turn of each workflow, from a thread of its own.
 
+    input_of  what execution n is started with
     goes_on   asked once `count` are started: True asks for another batch
+    batch     executions in one call
     started   how many are accepted
     slowest_seconds   of one accepted call
     """
 
     workflows: Sequence[Workflow]
     count: int
+    input_of: Callable[[int], Mapping[str, Any]] = lambda number: {}
     goes_on: Callable[[], bool] = lambda: False
+    batch: int = 20
     started: int = 0
     slowest_seconds: float = 0.0
     error: BaseException | None = None
@@ -51,7 +55,7 @@ class Submitter:
         numbers = iter(range(10**9))
         try:
             while self.started < self.count or self.goes_on():
-                size = min(BATCH, self.count - self.started) if self.started < self.count else BATCH
+                size = min(self.batch, self.count - self.started) if self.started < self.count else self.batch
                 self._start(list(islice(numbers, size)))
         except BaseException as error:  # handed to whoever asks `is_done`
             self.error = error
@@ -64,7 +68,7 @@ class Submitter:
 
     def start_batch(self, workflow: Workflow, numbers: Sequence[int]) -> int:
         """Start one execution for each number, once, however often it must ask. Returns how many."""
-        starts = [Start(idempotency_key=f"chaos-{number}") for number in numbers]
+        starts = [Start(idempotency_key=f"chaos-{number}", input=self.input_of(number)) for number in numbers]
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             called = time.monotonic()

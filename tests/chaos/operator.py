@@ -12,7 +12,8 @@ from apps.executions.connection import TRANSIENT
 from tests.chaos.stack import Stack
 
 _UNCERTAIN = """
-select n.id, n.attempt, exists (select from chaos_effect c where c.execution_id = n.execution_id and c.key = n.key)
+select n.id, n.attempt,
+       (select c.output from chaos_effect c where (c.execution_id, c.key, c.path) = (n.execution_id, n.key, n.path) order by c.id limit 1)
   from node_run n where n.status = 'uncertain'
 """
 
@@ -52,15 +53,16 @@ class Operator:
     def _look(self) -> None:
         with self.stack.database() as connection:
             rows = connection.execute(_UNCERTAIN).fetchall()
-        for node_run_id, attempt, has_happened in rows:
+        for node_run_id, attempt, output in rows:
             since = self._seen.setdefault((node_run_id, attempt), time.monotonic())
             if time.monotonic() - since >= self.patience_seconds:
-                self._decide(node_run_id, has_happened=bool(has_happened))
+                self._decide(node_run_id, output)
 
-    def _decide(self, node_run_id: int, *, has_happened: bool) -> None:
-        decision = "success" if has_happened else "rerun"
+    def _decide(self, node_run_id: int, output: object) -> None:
+        """output   of the effect that has happened, None where none has"""
+        decision = "rerun" if output is None else "success"
         try:
-            resolve_uncertain(node_run_id=node_run_id, decision=decision, output={"decided": True})  # type: ignore[arg-type]
+            resolve_uncertain(node_run_id=node_run_id, decision=decision, output=output)  # type: ignore[arg-type]
         except NotUncertainError:
             return
         self.decisions[decision] += 1

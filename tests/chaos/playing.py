@@ -3,7 +3,7 @@
 import fcntl
 import json
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,10 +14,13 @@ RECORD = STATE / "chaos.jsonl"
 SET_UP_SECONDS = 120.0
 
 
-def play(scenario: Scenario, *, profile: str, calm_seconds: float | None = None, executions: int | None = None) -> dict[str, Any]:
-    """Run one scenario; its line. A run that broke off or took too long counts as failed, with a line that says so."""
+def play(scenario: Scenario, *, profile: str, calm: Mapping[str, Any] | None = None, executions: int | None = None) -> dict[str, Any]:
+    """Run one scenario; its line. `calm` is that of the run without faults.
+
+    A run that broke off or took too long counts as failed, with a line that says so.
+    """
     with _alone():
-        line = _play(scenario, profile=profile, calm_seconds=calm_seconds, executions=executions)
+        line = _play(scenario, profile=profile, calm=calm or {}, executions=executions)
     _record(line)
     return line
 
@@ -31,9 +34,10 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _play(scenario: Scenario, *, profile: str, calm_seconds: float | None, executions: int | None) -> dict[str, Any]:
+def _play(scenario: Scenario, *, profile: str, calm: Mapping[str, Any], executions: int | None) -> dict[str, Any]:
     command = ["-m", "tests.chaos.run", scenario.name, "--profile", profile]
-    command += ["--calm-seconds", str(calm_seconds)] if calm_seconds else []
+    command += ["--calm-seconds", str(calm["seconds"])] if calm.get("seconds") else []
+    command += ["--calm-p99", str(calm["p99_seconds"])] if calm.get("p99_seconds") else []
     command += ["--executions", str(executions)] if executions else []
     process = subprocess.Popen(python(*command), cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
     try:
@@ -52,7 +56,7 @@ def play_all(scenarios: Sequence[Scenario], *, profile: str, executions: int | N
     lines = [calm]
     for scenario in scenarios:
         if scenario is not CALM:
-            lines.append(play(scenario, profile=profile, calm_seconds=calm.get("seconds"), executions=executions))
+            lines.append(play(scenario, profile=profile, calm=calm, executions=executions))
             show(lines[-1])
     return lines
 

@@ -34,7 +34,8 @@ EXPLAINED_BY = {
     "SIGTERM": rf"{LOST_CHILD}|{STOPPED}",
     "SIGQUIT": rf"{LOST_CHILD}|{STOPPED}",
 }
-SELF_KILLED = re.compile(r"pid:(\d+) exited with 'signal 9 \(SIGKILL\)'")
+# By the signal of a test's own, or of a function that went wrong; or by the exit that such a one makes.
+SELF_KILLED = re.compile(r"pid:(\d+) exited with '(?:signal 9 \(SIGKILL\)|signal 11 \(SIGSEGV\)|exitcode 7)'")
 REFUSED = re.compile(r"Fenced: |was lost; its outcome is dropped")
 
 
@@ -61,7 +62,7 @@ def leaks(logs: Path, secrets: Sequence[str]) -> list[str]:
 
 
 def self_killed(logs: Path) -> set[int]:
-    """Pids of pool children that died of SIGKILL, as their parents saw it."""
+    """Pids of pool children that died without being told to, as their parents saw it."""
     return {int(pid) for path in _process_logs(logs) for line in _lines(path) for pid in SELF_KILLED.findall(line)}
 
 

@@ -2,19 +2,25 @@
 
 import random
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import psycopg
 
 from tests.chaos import checker
+from tests.chaos.cpu_time import CpuTime
 from tests.chaos.effects import TABLE
 from tests.chaos.faults import Arena, Player
 from tests.chaos.load import Submitter
 from tests.chaos.messages import Meddler
 from tests.chaos.operator import Operator
-from tests.chaos.processes import NotInTimeError
+from tests.chaos.outside import Outside
+from tests.chaos.people import People
+from tests.chaos.processes import NotInTimeError, wait_until
 from tests.chaos.publishing import publish
-from tests.chaos.scenarios import Scenario
+from tests.chaos.scenarios import Calm, Scenario
 from tests.chaos.stack import Stack
+from tests.chaos.stopwatch import seconds_of_claims
 from tests.chaos.verdict import Result
 
 TICK_SECONDS = 0.05
@@ -26,7 +32,11 @@ FEW_EXECUTIONS = 50
 DEFAULT_CALM_SECONDS = 10.0
 PROBES_FROM = 10**8
 
-_OPEN = "select count(*) from execution where status not in ('success', 'failed', 'cancelled')"
+_OPEN = """
+select (select count(*) from execution where status not in ('success', 'failed', 'cancelled')) + (select count(*) from execution_ending)
+       + (select count(*) from execution_follow_up where execution_id is null and error is null)
+"""
+_P99_SECONDS = "select percentile_cont(0.99) within group (order by extract(epoch from finished_at - created_at))::float8 from execution"
 _CLAIMED_AGAIN = "select count(*) from node_run where attempt > 1 or losses > 0 or revision > 3"
 _ANY_EXECUTION_SECONDS = "select extract(epoch from max(finished_at) - min(created_at))::float8 from execution"
 
@@ -34,15 +44,19 @@ _ANY_EXECUTION_SECONDS = "select extract(epoch from max(finished_at) - min(creat
 class Round:
     """One run of a scenario on a stack that has been started."""
 
-    def __init__(self, scenario: Scenario, stack: Stack, *, executions: int, calm_seconds: float | None, seed: int) -> None:
-        self._scenario, self._stack, self._calm_seconds = scenario, stack, calm_seconds
+    def __init__(self, scenario: Scenario, stack: Stack, *, executions: int, calm: Calm, seed: int) -> None:
+        self._scenario, self._stack, self._calm = scenario, stack, calm
         with stack.database() as connection:
             connection.execute(TABLE)
-        self._workflows = publish(scenario.documents)
+        self._workflows = publish([*scenario.called, *scenario.documents])[len(scenario.called) :]
         self._probes = 0
-        self._arena = Arena(stack, random.Random(seed), self._start_probe)
-        self._player = Player(self._arena, scenario.plans(calm_seconds or DEFAULT_CALM_SECONDS))
-        self._submitter = Submitter(self._workflows, executions, goes_on=self._needs_more)
+        self._people = People(stack)
+        self._outside = Outside(stack)
+        self._begun_at = time.time()
+        self._arena = Arena(stack, random.Random(seed), self._start_probe, self._people.act)
+        self._player = Player(self._arena, scenario.plans(calm.seconds or DEFAULT_CALM_SECONDS))
+        self._submitter = Submitter(self._workflows, executions, input_of=self._input_of, goes_on=self._needs_more, batch=scenario.batch)
+        self._sweeping = CpuTime(stack.beats)
         self._operator = Operator(stack, scenario.patience_seconds)
         self._meddler = Meddler(stack, scenario.documents, scenario.extra_messages, scenario.forged_messages)
 
@@ -51,6 +65,13 @@ class Round:
         deadline = time.monotonic() + self._scenario.time_limit
         self._operator.start()
         self._submitter.start()
+        if self._scenario.sends_events:
+            self._outside.start()
+        if self._scenario.is_backlog:
+            wait_until(lambda: self._submitter.is_done, within_seconds=self._scenario.time_limit, what="all are started")
+            self._stack.start_workers()
+            self._player.begin_anew()
+        self._sweeping.begin()
         if self._scenario.extra_messages:
             self._meddler.start()
         look_at = 0.0
@@ -63,14 +84,17 @@ class Round:
             if time.monotonic() > deadline:
                 raise NotInTimeError(f"{self._scenario.name} is not done after {self._scenario.time_limit:g} s: {self._open()} open")
             time.sleep(TICK_SECONDS)
+        self._sweeping.end()
         self._mend()
         self._operator.stop()
+        self._outside.stop()
 
     def judge(self, *, profile: str) -> Result:
         """Stop the workers, then compare everything with everything."""
         stopped = self._stack.stop_processes()
         findings = checker.check(
             self._stack,
+            self._scenario,
             self._arena.faults,
             expected=self._submitter.started + self._probes,
             concurrency=len(self._stack.workers) * self._stack.workers_wanted[0].concurrency,
@@ -80,7 +104,7 @@ class Round:
             scenario=self._scenario,
             profile=profile,
             seconds=float(self._one(_ANY_EXECUTION_SECONDS)),
-            calm_seconds=self._calm_seconds,
+            calm=self._calm,
             findings=findings,
             faults=self._arena.faults,
             faults_left=self._player.faults_left,
@@ -89,6 +113,10 @@ class Round:
             starts_while_redis_was_away=self._arena.starts_while_redis_was_away,
             extra_claims=int(self._one(_CLAIMED_AGAIN)) if self._scenario.claims_once else None,
             messages_sent=self._meddler.sent,
+            actions=self._people.actions,
+            p99_seconds=self._one(_P99_SECONDS),
+            claims=seconds_of_claims(self._stack.timings),
+            sweeper_share=self._sweeping.share,
             not_stopped=[name for name, by_itself in stopped.items() if not by_itself],
         )
 
@@ -137,6 +165,9 @@ class Round:
             row = connection.execute(statement.encode()).fetchone()
         assert row is not None
         return float(row[0])
+
+    def _input_of(self, number: int) -> Mapping[str, Any]:
+        return self._scenario.input_of(number, self._begun_at)
 
     def _start_probe(self) -> float:
         """Start one more execution from this thread; the seconds that it took."""

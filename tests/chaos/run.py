@@ -15,7 +15,7 @@ from pathlib import Path
 import django
 
 from tests.chaos.processes import STATE
-from tests.chaos.scenarios import CATALOGUE, LEASE_SECONDS, Scenario
+from tests.chaos.scenarios import CATALOGUE, LEASE_SECONDS, Calm, Scenario
 from tests.chaos.stack import Stack, WorkerKind
 
 WORKERS, CONCURRENCY, BEATS = 3, 3, 2
@@ -32,20 +32,21 @@ def stack_for(scenario: Scenario, folder: Path) -> Stack:
             "NODE_FUNCTION_MODULES": "tests.chaos.functions",
             "ENGINE_LEASE_SECONDS": str(LEASE_SECONDS),
             "WORKER_STOP_SECONDS": str(STOP_SECONDS),
+            **({"CHAOS_TIMINGS": str(folder / "timings")} if scenario.limits.claim_p99_ms is not None else {}),
         },
     )
 
 
-def run(scenario: Scenario, *, profile: str, executions: int, calm_seconds: float | None, folder: Path, seed: int) -> int:
+def run(scenario: Scenario, *, profile: str, executions: int, calm: Calm, folder: Path, seed: int) -> int:
     """Start, load, break, mend, check. Returns the exit code."""
     stack = stack_for(scenario, folder)
     try:
-        stack.start()
+        stack.start(with_workers=not scenario.is_backlog)
         os.environ.update(stack.variables)
         django.setup()
         from tests.chaos.round import Round  # noqa: PLC0415  # needs the settings, which name this stack's servers
 
-        the_round = Round(scenario, stack, executions=executions, calm_seconds=calm_seconds, seed=seed)
+        the_round = Round(scenario, stack, executions=executions, calm=calm, seed=seed)
         the_round.play()
         result = the_round.judge(profile=profile)
     finally:
@@ -61,6 +62,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--profile", default="full")
     parser.add_argument("--executions", type=int)
     parser.add_argument("--calm-seconds", type=float)
+    parser.add_argument("--calm-p99", type=float)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args(argv)
@@ -73,8 +75,8 @@ def main(argv: Sequence[str]) -> int:
         scenario,
         profile=options.profile,
         executions=options.executions or scenario.executions.get(options.profile, 200),
-        calm_seconds=options.calm_seconds,
-        folder=options.folder or STATE / "chaos" / scenario.name,
+        calm=Calm(options.calm_seconds, options.calm_p99),
+        folder=options.folder.resolve() if options.folder else STATE / "chaos" / scenario.name,
         seed=seed,
     )
 

@@ -1,15 +1,23 @@
 """The catalogue: each scenario's load, faults, and the numbers to reach."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from tests.chaos import faults
+from tests.chaos import deep, faults, laws
 from tests.chaos.faults import Plan
-from tests.chaos.shapes import EXTERNAL, IDEMPOTENT, JSON, load_a, wide
+from tests.chaos.shapes import EXTERNAL, IDEMPOTENT, JSON, SLOW, load_a, wide
 
 LEASE_SECONDS = 6.0
 KILL_EVERY_SECONDS = 2.0
 FULL, CI = "full", "ci"
+
+
+@dataclass(frozen=True, slots=True)
+class Calm:
+    """What the run without faults took, None where there was none: all of it, and 99 of 100 executions from start to end."""
+
+    seconds: float | None = None
+    p99_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,11 @@ class Limits:
     added_seconds   total time over that of the run without faults, for each fault
     tail_seconds    from the last fault to the end of the last execution
     start_seconds   of a start while Redis is away
+    sent_share      node runs that were pointed at, per node run; 1.0 when nothing is sent twice
+    claim_p99_ms    of one claim
+    sweeper_share   of one core, by each beat
+    others_times_calm   p99 from start to end of executions without poison, in times of that of the run without faults
+    measures        {measure of the scenario: most}
     """
 
     repeats_share: float | None = None
@@ -30,6 +43,11 @@ class Limits:
     added_seconds: float | None = None
     tail_seconds: float | None = None
     start_seconds: float | None = None
+    sent_share: float | None = None
+    claim_p99_ms: float | None = None
+    sweeper_share: float | None = None
+    others_times_calm: float | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +56,19 @@ class Scenario:
 
     executions   {profile: how many}; a scenario without an entry is no part of the profile
     documents   definitions; execution n runs document n modulo their number
+    called       definitions of what these call
+    input_of     what execution n is started with, given the second of the epoch at which the load begins
+    outcomes     statement that returns executions which did not end as expected
+    laws, measures   {name: statement}: what must return nothing; and one number each
     plans        given the seconds that the calm run of the same load took
     tops_up      more executions are started until all faults are done
     fault_points   as `workers.faults` reads them
     extra_messages, forged_messages   of each node run; in all
     claims_once   no node run may have been claimed twice
     patience_seconds   how long the operator waits before deciding about an uncertain node run
+    sends_events   somebody sends every execution the event that it waits for
+    is_backlog   workers are started once all executions are
+    batch        executions that are started at once
     time_limit   seconds after which the run is given up
     """
 
@@ -59,6 +84,14 @@ class Scenario:
     extra_messages: int = 0
     forged_messages: int = 0
     claims_once: bool = False
+    called: Sequence[JSON] = ()
+    input_of: Callable[[int, float], JSON] = lambda number, begun_at: {}
+    outcomes: str = laws.ALL_SUCCEED
+    laws: Mapping[str, str] = field(default_factory=dict)
+    measures: Mapping[str, str] = field(default_factory=dict)
+    sends_events: bool = False
+    is_backlog: bool = False
+    batch: int = 20
     time_limit: float = 600.0
 
 
@@ -105,6 +138,17 @@ class Storm(PlanMaker):
 
 
 @dataclass(frozen=True, slots=True)
+class At(PlanMaker):
+    """An action at these seconds."""
+
+    action: faults.Action
+    seconds: tuple[float, ...]
+
+    def __call__(self, calm_seconds: float) -> list[Plan]:
+        return [Plan(self.action, first=second, every=1.0, times=1) for second in self.seconds]
+
+
+@dataclass(frozen=True, slots=True)
 class Together(PlanMaker):
     """Several at once."""
 
@@ -117,6 +161,17 @@ class Together(PlanMaker):
 KILLS = UntilDone(faults.kill_a_worker, KILL_EVERY_SECONDS)
 RESTARTS = UntilDone(faults.restart_what_died, 1.0)
 AS_C1 = Limits(repeats_share=0.01, times_calm=3.0, tail_seconds=LEASE_SECONDS + 2)
+
+
+TIMERS_DUE_AFTER = 60.0
+
+
+def _numbered(number: int, begun_at: float) -> JSON:
+    return {"number": number}
+
+
+def _due_together(number: int, begun_at: float) -> JSON:
+    return {"due": round(begun_at + TIMERS_DUE_AFTER)}
 
 
 def _points(probability: float) -> str:
@@ -164,12 +219,60 @@ CATALOGUE = {
             Spread(faults.redis_away_with_starts, 2),
         ),
         Scenario(
+            "C1-deep",
+            "kill -9 every 2 s, with loops in loops, calls, events, delays and undoing",
+            {FULL: 750, CI: 45},
+            Limits(repeats_share=0.01, tail_seconds=LEASE_SECONDS + 4),
+            KILLS,
+            documents=(deep.deep(), deep.saga(), deep.deep()),
+            called=(deep.child(),),
+            input_of=_numbered,
+            outcomes=laws.DEEP_OUTCOMES,
+            laws=laws.DEEP_LAWS,
+            sends_events=True,
+        ),
+        Scenario(
+            "C12",
+            "one execution in ten has a node that takes its process down",
+            {FULL: 1000, CI: 90},
+            Limits(repeats=0, others_times_calm=1.5, measures={"slowest_verdict_seconds": LEASE_SECONDS + 2}),
+            PlanMaker(),
+            documents=(*[load_a(IDEMPOTENT), load_a(EXTERNAL)] * 13, load_a(IDEMPOTENT), *[deep.poisoned(kind) for kind in deep.POISONS]),
+            outcomes=laws.POISONED_FAIL,
+            laws=laws.POISON_LAWS,
+            measures=laws.POISON_MEASURES,
+        ),
+        Scenario(
             "C13",
             "joins of 50 and of 1,000 while workers are killed",
             {FULL: 105},
             Limits(repeats_share=0.01),
             KILLS,
             documents=(*[wide(50, IDEMPOTENT)] * 34, wide(1000, IDEMPOTENT)),
+        ),
+        Scenario(
+            "C15",
+            "100,000 executions that wait for their first message, then kill -9 every 2 s",
+            {FULL: 100_000},
+            Limits(repeats_share=0.01, sent_share=1.2, claim_p99_ms=50, sweeper_share=0.1),
+            KILLS,
+            documents=(deep.brief(),),
+            is_backlog=True,
+            batch=1000,
+            time_limit=1500,
+        ),
+        Scenario(
+            "C16",
+            "10,000 timers due in the same second, under kill -9 every 2 s and FLUSHALL three times",
+            {FULL: 10_000},
+            # What can be done at 300 nodes a second, and three seconds.
+            Limits(repeats_share=0.01, measures={"late_p99_seconds": 10_000 / 300 + 3}),
+            Together((KILLS, At(faults.flush_redis, tuple(TIMERS_DUE_AFTER + seconds for seconds in (-5.0, 1.0, 4.0))))),
+            documents=(deep.timer(),),
+            input_of=_due_together,
+            laws=laws.TIMER_LAWS,
+            measures=laws.TIMER_MEASURES,
+            batch=1000,
         ),
         Scenario(
             "C17",
@@ -189,6 +292,20 @@ CATALOGUE = {
             Limits(repeats_share=0.02),
             Together((Storm(faults.signal_somebody, 500, 0.15), RESTARTS)),
             tops_up=True,
+        ),
+        Scenario(
+            "C21",
+            "somebody cancels, pauses or resumes one execution every 50 ms, while workers are killed every 2 s",
+            {FULL: 1000, CI: 150},
+            Limits(repeats_share=0.01),
+            Together((KILLS, UntilDone(faults.act_on_one, 0.05))),
+            documents=(*[load_a(IDEMPOTENT), load_a(EXTERNAL)] * 3, wide(2, SLOW), deep.deep(), deep.deep()),
+            called=(deep.child(),),
+            input_of=_numbered,
+            sends_events=True,
+            outcomes=laws.SUCCEED_OR_CANCELLED,
+            laws=laws.STORM_LAWS,
+            measures=laws.STORM_MEASURES,
         ),
         Scenario(
             "C24",

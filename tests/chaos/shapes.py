@@ -6,6 +6,7 @@ from typing import Any
 JSON = dict[str, Any]
 IDEMPOTENT = "chaos.idempotent"
 EXTERNAL = "chaos.external"
+SLOW = "chaos.slow"
 
 
 def load_a(function: str) -> JSON:
@@ -31,7 +32,7 @@ def fan(source: str, branches: Iterable[str], target: str) -> list[tuple[str, st
 
 
 def definition(name: str, function: str, keys: Iterable[str], edges: Iterable[tuple[str, str]]) -> JSON:
-    """A definition whose nodes all call one function with the execution's id and their own key."""
+    """A definition whose nodes all call one function with their own key."""
     return {
         "schema": 1,
         "name": name,
@@ -39,7 +40,7 @@ def definition(name: str, function: str, keys: Iterable[str], edges: Iterable[tu
             {
                 "key": key,
                 "type": "function",
-                "config": {"function": function, "arguments": {"execution": "${execution.id}", "key": key}},
+                "config": {"function": function, "arguments": {"key": key}},
             }
             for key in keys
         ],

@@ -81,10 +81,11 @@ class Stack:
             **self.environment,
         }
 
-    def start(self) -> None:
-        """Start everything and return once every worker waits for messages."""
+    def start(self, *, with_workers: bool = True) -> None:
+        """Start everything and return once every worker waits for messages. Without workers: these are started by `start_workers`."""
         self._clear_folder()
         self.logs.mkdir(parents=True)
+        self.timings.mkdir()
         self.start_postgres()
         self.start_valkey()
         self.migrate()
@@ -92,7 +93,14 @@ class Stack:
             for _ in range(kind.count):
                 self.workers.append(self._worker(f"worker{len(self.workers) + 1}", kind))
         self.beats = [self._beat(f"beat{number + 1}") for number in range(self.beats_wanted)]
-        for process in [*self.workers, *self.beats]:
+        for process in self.beats:
+            process.start()
+        if with_workers:
+            self.start_workers()
+
+    def start_workers(self) -> None:
+        """From the main thread: see Process.start."""
+        for process in self.workers:
             process.start()
         self.wait_until_workers_listen()
 
@@ -152,6 +160,10 @@ class Stack:
             process.kill()
             process.wait()
 
+    @property
+    def postgres_pid(self) -> int:
+        return self._services["postgres"].pid
+
     def redis(self) -> "Redis":
         """A connection to the database of the broker."""
         return Redis.from_url(f"{self.valkey.url}/0", socket_timeout=5)
@@ -164,6 +176,11 @@ class Stack:
     @property
     def logs(self) -> Path:
         return self.folder / "logs"
+
+    @property
+    def timings(self) -> Path:
+        """Where workers leave what they measure."""
+        return self.folder / "timings"
 
     def wait_until_workers_listen(self, within_seconds: float = 60) -> None:
         """A worker that takes messages hangs in BRPOP, which the server can see."""

@@ -1,14 +1,14 @@
 """What a run came to: one JSON line, and whether it reached the numbers."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 from tests.chaos.checker import Findings
 from tests.chaos.faults import Fault
-from tests.chaos.scenarios import FULL, Scenario
+from tests.chaos.scenarios import FULL, Calm, Scenario
 
 
 @dataclass
@@ -16,14 +16,18 @@ class Result:
     """A run of one scenario.
 
     seconds        from the first start to the end of the last execution
-    calm_seconds   the same for the run without faults; None when this is that run
+    calm           the run without faults; it has nothing when this is that run
+    actions        what people did: {"cancel": count, …}
+    p99_seconds    from start to end of an execution
+    claims         seconds of each claim, ascending; empty where they were not timed
+    sweeper_share   of one core, by each beat
     faults_left    faults of the plan that the load did not last for
     """
 
     scenario: Scenario
     profile: str
     seconds: float
-    calm_seconds: float | None
+    calm: Calm
     findings: Findings
     faults: Sequence[Fault]
     faults_left: int
@@ -32,6 +36,10 @@ class Result:
     starts_while_redis_was_away: Sequence[float]
     extra_claims: int | None
     messages_sent: int
+    actions: Mapping[str, int]
+    p99_seconds: float
+    claims: Sequence[float]
+    sweeper_share: float
     not_stopped: Sequence[str]
     at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
@@ -44,6 +52,14 @@ class Result:
         if not self.faults:
             return None
         return float(self.findings.counts["last_finished"]) - max(fault.until for fault in self.faults)
+
+    @property
+    def sent_share(self) -> float:
+        return 1 + int(self.findings.counts["sent_again"]) / max(1, int(self.findings.counts["nodes"]))
+
+    @property
+    def claim_p99_ms(self) -> float | None:
+        return 1000 * self.claims[int(len(self.claims) * 0.99)] if self.claims else None
 
     def failures(self) -> list[str]:
         """Sentences about every number that was not reached; empty when the run passes."""
@@ -72,10 +88,18 @@ class Result:
         yield "share of repeated effects", self.findings.repeated_effects / effects, limits.repeats_share
         yield "starts while Redis was away, slowest, seconds", max(self.starts_while_redis_was_away, default=None), limits.start_seconds
         yield "seconds from the last fault to the end", self.tail_seconds, limits.tail_seconds
-        if self.calm_seconds:
-            yield "time in times of the calm run", self.seconds / self.calm_seconds, limits.times_calm
-            added = (self.seconds - self.calm_seconds) / max(1, len(self.faults))
+        yield "node runs pointed at, per node run", self.sent_share, limits.sent_share
+        yield "p99 of claims, ms", self.claim_p99_ms, limits.claim_p99_ms
+        yield "share of a core that sweeping takes", self.sweeper_share, limits.sweeper_share
+        for name, limit in limits.measures.items():
+            yield name, self.findings.measures[name], limit
+        if self.calm.seconds:
+            yield "time in times of the calm run", self.seconds / self.calm.seconds, limits.times_calm
+            added = (self.seconds - self.calm.seconds) / max(1, len(self.faults))
             yield "seconds added by each fault", added, limits.added_seconds
+        if self.calm.p99_seconds and limits.others_times_calm is not None:
+            others = (self.findings.measures["others_p99_seconds"] or 0.0) / self.calm.p99_seconds
+            yield "p99 of the others, in times of the calm run", others, limits.others_times_calm
 
     def line(self) -> dict[str, Any]:
         """What is appended to the record of runs."""
@@ -88,7 +112,8 @@ class Result:
             "verdict": "fail" if failures else "pass",
             "failures": failures,
             "seconds": round(self.seconds, 1),
-            "calm_seconds": round(self.calm_seconds, 1) if self.calm_seconds else None,
+            "calm_seconds": round(self.calm.seconds, 1) if self.calm.seconds else None,
+            "p99_seconds": round(self.p99_seconds, 2),
             "tail_seconds": round(self.tail_seconds, 1) if self.tail_seconds is not None else None,
             **{name: value for name, value in self.findings.counts.items() if name != "last_finished"},
             "repeats": self.findings.repeated_effects,
@@ -101,7 +126,12 @@ class Result:
             "messages_sent": self.messages_sent,
             "slowest_start_seconds": round(self.slowest_start_seconds, 3),
             "starts_while_redis_was_away": [round(seconds, 3) for seconds in self.starts_while_redis_was_away],
-            "limits": {name: limit for name, limit in asdict(self.scenario.limits).items() if limit is not None},
+            "sent_share": round(self.sent_share, 3),
+            "claim_p99_ms": round(self.claim_p99_ms, 1) if self.claim_p99_ms is not None else None,
+            "sweeper_share": round(self.sweeper_share, 3),
+            "actions": dict(self.actions),
+            **self.findings.measures,
+            "limits": {name: limit for name, limit in asdict(self.scenario.limits).items() if limit},
         }
 
 

@@ -31,6 +31,11 @@ class CountingService(ThreadingHTTPServer):
     def place(self) -> str:
         return f"127.0.0.1:{self.server_port}"
 
+    def forget(self) -> None:
+        """Count anew."""
+        self.effects.clear()
+        self.calls.clear()
+
     def hold(self, name: str) -> None:
         """Do this once, and then leave whoever asked for it without an answer until `may_go_on`."""
         self.held = name

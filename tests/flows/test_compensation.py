@@ -99,7 +99,7 @@ def kill_who_holds(installation: Installation, key: str) -> None:
 
 
 def test_what_a_failed_execution_did_is_undone_once_each_though_a_worker_is_killed(installation, service, client):
-    service.effects.clear()
+    service.forget()
     service.hold("undo2")
     execution_id = start(client, booking(service, "books and fails", {**call(service, "refused"), "retry": None}))
     assert service.is_held.wait(WITHIN_SECONDS)
@@ -116,7 +116,7 @@ def test_what_a_failed_execution_did_is_undone_once_each_though_a_worker_is_kill
 
 
 def test_what_a_cancelled_execution_did_is_undone_once_each(installation, service, client):
-    service.effects.clear()
+    service.forget()
     wait = {"key": "wait", "type": "control.delay", "config": {"seconds": 3600}}
     execution_id = start(client, booking(service, "books and waits", wait))
     wait_for(lambda: service.effects == ["do1", "do2", "do3"], within_seconds=WITHIN_SECONDS)
@@ -135,7 +135,7 @@ def test_what_a_cancelled_execution_did_is_undone_once_each(installation, servic
 
 
 def test_a_failure_is_tried_again_dealt_with_and_told_by_mail_and_webhook(installation, service, client, mails):
-    service.effects.clear()
+    service.forget()
     look = {"name": "looks", "nodes": [{"key": "start", "type": "trigger.manual"}], "output": {"node": "${input.node}"}}
     handler = client.post("/workflows", json={"definition": look, "publish": True}).json()["id"]
     settings = {

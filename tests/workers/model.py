@@ -334,7 +334,7 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
 
     @rule()
     def release(self) -> None:
-        for row in fetch("select id from hold where released_at is null order by id limit 1", {}):
+        for row in fetch("select id from hold where released_at is null order by created_at limit 1", {}):
             statement = "select release_hold_v1(%(id)s, null) as result"
             assert [protocol.call(statement, id=row["id"]) for _ in range(2)] == [True, False]
 

@@ -105,6 +105,16 @@ def test_everything_of_a_backlog_runs_once_in_the_end_and_the_queue_stays_short(
     assert set(Execution.objects.values_list("status", flat=True)) == {"success"}
 
 
+def test_what_waits_for_its_first_message_is_not_taken_for_lost_when_the_queue_runs_empty(redis, sweeper):
+    start_many(brief("ada"))
+    sent = NodeRun.objects.filter(sends=0).update(sends=3)
+    redis.flushdb()
+    fetch("update node_run set queued_at = queued_at - interval '1 min' returning id", {})
+
+    assert sweeper.send_stranded() == 0, "nothing is lost that was never sent"
+    assert NodeRun.objects.filter(sends__lt=0).count() == BACKLOG - sent, "it is still the feeder's to send"
+
+
 def test_workspaces_with_a_backlog_take_turns(redis, sweeper):
     mine, theirs = brief("ada"), brief("bob")
     start_many(mine, 2000)

@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from redis import Redis
 
 from apps.executions import handoff, protocol
@@ -16,7 +17,7 @@ from tests.factories import make_version
 from tests.workers import functions
 from tests.workers.driving import drive, statuses, step
 from tests.workers.test_runner import START, document, put
-from workers import host
+from workers import host, sweepers
 from workers.sweepers import HoldDown, Sweeper
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -203,6 +204,31 @@ def test_what_waits_for_an_empty_queue_is_sent_again_within_seconds(sweeper, sen
     assert sweeper.send_stranded() == 1
     assert sweeper.send_overdue() == 1
     assert sent == ["work"]
+
+
+@pytest.mark.parametrize(
+    "search",
+    ["sweep_wake_v1", "overdue_queues_v1", "sweep_due_v1", "rescue_v1", "sweep_deadlines_v1", "stranded_queues_v2", "sweep_stranded_v2"],
+)
+def test_a_search_for_what_is_due_is_bounded_by_an_index(search):
+    # PostgreSQL takes no volatile function as the condition of an index: it would read all that is not due, too.
+    unbounded = r"(wake_at|due_at|lease_until|deadline_at) <=? clock_timestamp\(\)"
+    with connection.cursor() as cursor:
+        cursor.execute("select prosrc !~ %s from pg_proc where proname = %s", [unbounded, search])
+        assert cursor.fetchall() == [(True,)]
+
+
+def test_timers_that_are_due_at_once_go_off_in_one_turn(sweeper, sent, monkeypatch):
+    monkeypatch.setattr(sweepers, "BATCH", 2)
+    wait = {"type": "control.delay", "config": {"seconds": 3600}}
+    version = make_version(document({"start": START, "wait": wait}, "start -> wait"))
+    for _ in range(5):
+        step(start_execution(workflow=version.workflow).execution_id)
+    sent.clear()
+    fetch("update node_run set wake_at = clock_timestamp() where status = 'waiting' returning key", {})
+
+    assert sweeper.wake() == 5
+    assert sent == ["wait"] * 5
 
 
 def test_everything_queued_is_sent_again_when_redis_lost_its_memory(sweeper, sent, redis):
