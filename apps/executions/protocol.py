@@ -260,9 +260,11 @@ def claim(
         },
         give_up_after_seconds=LEASE_SECONDS / 2,
     )
-    if not rows:
-        return None
-    row = rows[0]
+    return _found(execution_id, rows[0]) if rows else None
+
+
+def _found(execution_id: UUID, row: Mapping[str, Any]) -> Claim:
+    """A claim from the row of its statement."""
     runs = tuple(
         ClaimedRun(
             key=run["key"],
