@@ -49,8 +49,8 @@ def _verdict(row: dict[str, Any]) -> str:
 
 
 def _places(rows: Iterable[dict[str, Any]], *, among: Collection[str] | None = None) -> list[Place]:
-    """Key and path of each row, or of those with one of these statuses."""
-    return [(row["key"], row["path"]) for row in rows if among is None or row["status"] in among]
+    """Key and path of each row, or of those with one of these statuses, in an order that is the same whenever an example is played."""
+    return sorted((row["key"], row["path"]) for row in rows if among is None or row["status"] in among)
 
 
 class Rows:
@@ -233,7 +233,7 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
             "select * from rescue_v1(100, %(most)s, %(token)s, %(due)s::interval, null)", {"most": MAX_LOSSES, "token": token, "due": DUE}
         )
         assert {(row["key"], row["path"]): row["status"] for row in rows} == verdicts
-        for row in rows:
+        for row in sorted(rows, key=lambda row: (row["key"], row["path"])):
             if row["status"] == "queued" and publishes:
                 self.messages += _places([row])
             if row["status"] == "running" and publishes:  # else this sweeper itself died here
@@ -334,7 +334,7 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
 
     @rule()
     def release(self) -> None:
-        for row in fetch("select id from hold where released_at is null order by created_at limit 1", {}):
+        for row in fetch("select id from hold where released_at is null order by created_at, id limit 1", {}):
             statement = "select release_hold_v1(%(id)s, null) as result"
             assert [protocol.call(statement, id=row["id"]) for _ in range(2)] == [True, False]
 
@@ -343,7 +343,8 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
 
     @rule(rerun=st.booleans())
     def decide(self, rerun: bool) -> None:
-        for row in fetch("select id, key, path from node_run where execution_id = %(e)s and status = 'uncertain'", {"e": self.execution}):
+        undecided = "select id, key, path from node_run where execution_id = %(e)s and status = 'uncertain' order by key, path"
+        for row in fetch(undecided, {"e": self.execution}):
             token = uuid4()
             statement = "select resolve_uncertain_v1(%(id)s, %(rerun)s, %(token)s, %(due)s::interval) as result"
             result = protocol.call(statement, id=row["id"], rerun=rerun, token=token, due=DUE)
@@ -384,7 +385,7 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
         # What a re-run takes over of loops stands in no event.
         told = [row for row in rows if not (row["origin"] and row["path"])]
         endings = [place for place in endings if place in set(_places(told))]
-        assert sorted(endings) == sorted(_places(told, among=SETTLED_NODE_RUN)), "an ending is missing or doubled"
+        assert sorted(endings) == _places(told, among=SETTLED_NODE_RUN), "an ending is missing or doubled"
 
     def _levels_hold(self, rows: list[dict[str, Any]]) -> None:
         """Outside loops and in each iteration that runs, what the rows ask for is there; and loops have begun as many as they may."""

@@ -99,6 +99,6 @@ class ChildRules:
     def _children(self, condition: str, execution: UUID | None = None) -> list[dict[str, Any]]:
         statement = (
             "select e.id, e.parent_node_run_id, e.parent_try from execution e join node_run n on n.id = e.parent_node_run_id "
-            f"where n.execution_id = %(e)s and {condition} order by e.parent_node_run_id, e.parent_try"
+            f"where n.execution_id = %(e)s and {condition} order by n.key, n.path, e.parent_try"
         )
         return fetch(statement, {"e": execution or self.execution})

@@ -62,7 +62,7 @@ def stored(execution: UUID) -> list[Any]:
 def chosen_of(execution: UUID, number: int) -> Place | None:
     """One of the node runs that ended well, in loops or not."""
     rows = fetch(
-        "select key, path from node_run where execution_id = %(e)s and status = 'success' and key not like '$%%' order by id",
+        "select key, path from node_run where execution_id = %(e)s and status = 'success' and key not like '$%%' order by key, path",
         {"e": execution},
     )
     return Place(**rows[number % len(rows)]) if rows else None
