@@ -13,6 +13,7 @@ from celery import signals
 from django.conf import settings
 from redis import Redis
 
+from apps.core import garbage
 from apps.executions import protocol
 from apps.executions.connection import TRANSIENT, close_pool
 from apps.nodes import registry
@@ -44,6 +45,7 @@ def beat_started(**_: Any) -> None:
 def worker_begins(**_: Any) -> None:
     """Load the node types before pool children are forked, so that these share them."""
     registry.load()
+    garbage.freeze_what_is_loaded()
 
 
 @signals.worker_ready.connect
