@@ -265,8 +265,8 @@ CATALOGUE = {
             "C16",
             "10,000 timers due in the same second, under kill -9 every 2 s and FLUSHALL three times",
             {FULL: 10_000},
-            # What can be done at 300 nodes a second, and three seconds.
-            Limits(repeats_share=0.01, measures={"late_p99_seconds": 10_000 / 300 + 3}),
+            # What can be done at 300 nodes a second, and three seconds: the node that waited goes on, then comes the one that leaves a row.
+            Limits(repeats_share=0.01, measures={"late_p99_seconds": 2 * 10_000 / 300 + 3}),
             Together((KILLS, At(faults.flush_redis, tuple(TIMERS_DUE_AFTER + seconds for seconds in (-5.0, 1.0, 4.0))))),
             documents=(deep.timer(),),
             input_of=_due_together,
