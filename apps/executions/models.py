@@ -287,6 +287,11 @@ class Gate(models.Model):
         return f"{self.key} {self.settled}/{self.expected}"
 
 
+class LoopRunQuerySet(models.QuerySet["LoopRun"]):
+    def visible_to(self, user: User) -> "LoopRunQuerySet":
+        return self if user.access.is_operator else self.filter(_readable(user, execution="execution__"))
+
+
 class LoopRun(models.Model):
     """A loop while it runs: its items, how far it has come, and what an iteration begins with."""
 
@@ -311,6 +316,8 @@ class LoopRun(models.Model):
     inside = ArrayField(models.CharField(max_length=64), default=list, help_text="Keys of loops among them, and of all that is in those.")
     failure = models.JSONField(null=True, blank=True, help_text='{"path", "error"} of the iteration that ended the loop.')
     deadline_at = models.DateTimeField(null=True, blank=True)
+
+    objects = LoopRunQuerySet.as_manager()
 
     class Meta:
         db_table = "loop_run"

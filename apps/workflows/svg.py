@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import Literal
 from xml.sax.saxutils import escape, quoteattr
 
-from apps.workflows.picture import MARGIN, Box, Line, Picture
+from apps.workflows.arrange import BOX_HEIGHT, Area
+from apps.workflows.picture import DETAIL_SIZE, MARGIN, NAME_SIZE, PORT_SIZE, TEXT_BEGINS, Box, Line, Picture
 
 Theme = Literal["light", "dark"]
 
@@ -21,9 +22,8 @@ _COLOURS = {
     "dark": ("#141722", "#1d2130", "#2f3447", "#eceef6", "#a3a8bd"),
 }
 # A stripe on each box says what kind of node it is; the word beneath its name says so too.
-_STRIPES = {"trigger": "#4f46e5", "control": "#0e7490", "data": "#15803d", "code": "#b45309", "http": "#be185d"}
+_STRIPES = {"trigger": "#4f46e5", "control": "#0e7490", "data": "#15803d", "code": "#b45309", "http": "#be185d", "loop": "#7c3aed"}
 _OTHER_STRIPE = "#64748b"
-_PORT_LENGTH = 8  # what fits between two boxes
 _EMPTY_WIDTH, _EMPTY_HEIGHT = 320, 96
 
 
@@ -32,35 +32,55 @@ def svg_of(picture: Picture | None, *, title: str, theme: Theme = "light") -> st
     if picture is None:
         body = [_text(_EMPTY_WIDTH / 2, _EMPTY_HEIGHT / 2, title, _COLOURS[theme][3], anchor="middle")]
         return _file(_EMPTY_WIDTH, _EMPTY_HEIGHT, title, theme, body)
-    parts = [part for line in picture.lines for part in _line(line, theme)] + [part for box in picture.boxes for part in _box(box, theme)]
-    return _file(picture.width, picture.height, title, theme, parts)
+    parts = [part for frame in picture.frames for part in _frame(frame, theme)]
+    parts += [part for line in picture.lines for part in _line(line, theme)]
+    parts += [part for box in picture.boxes for part in _box(box, theme)]
+    return _file(picture.width, picture.height, title, theme, parts, summary=picture.summary)
 
 
-def _file(width: float, height: float, title: str, theme: Theme, parts: list[str]) -> str:
+def _file(width: float, height: float, title: str, theme: Theme, parts: list[str], *, summary: str = "") -> str:
     canvas = f'<rect width="{width:g}" height="{height:g}" rx="{MARGIN}" fill="{_COLOURS[theme][0]}"/>'
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height:g}" viewBox="0 0 {width:g} {height:g}" '
         f'role="img" aria-label={quoteattr(_clean(title))} font-family="{_FONT}">'
     )
-    return "\n".join([head, f"<title>{escape(_clean(title))}</title>", canvas, *parts, "</svg>\n"])
+    told = [f"<title>{escape(_clean(title))}</title>"] + ([f"<desc>{escape(_clean(summary))}</desc>"] if summary else [])
+    return "\n".join([head, *told, canvas, *parts, "</svg>\n"])
 
 
 def _line(line: Line, theme: Theme) -> Iterator[str]:
     _, _, _, _, quiet = _COLOURS[theme]
     yield f'<path d="{line.path}" fill="none" stroke="{quiet}" stroke-width="1.5"/>'
-    x, y = line.path.split()[-2:]
-    yield f'<path d="M{float(x) - 7:g} {float(y) - 4:g}l7 4l-7 4z" fill="{quiet}"/>'
+    yield f'<path d="M{line.end_x - 7:g} {line.end_y - 4:g}l7 4l-7 4z" fill="{quiet}"/>'
     if line.label:
-        yield _text(line.label_x, line.label_y + 4, _short(line.label), quiet, size=11, anchor="middle", halo=_COLOURS[theme][0])
+        yield _text(line.label_x, line.label_y + 4, line.label, quiet, size=PORT_SIZE, anchor="middle", halo=_COLOURS[theme][0])
+
+
+def _frame(frame: Box, theme: Theme) -> Iterator[str]:
+    """A loop around its body: as a box, but one sees through it."""
+    _, fill, border, _, _ = _COLOURS[theme]
+    yield _rectangle(frame.area, f'rx="14" fill="{fill}" fill-opacity="0.45" stroke="{border}" stroke-width="1.5"')
+    yield from _lettering(frame, theme)
 
 
 def _box(box: Box, theme: Theme) -> Iterator[str]:
-    _, fill, border, ink, quiet = _COLOURS[theme]
+    _, fill, border, _, _ = _COLOURS[theme]
+    yield _rectangle(box.area, f'rx="10" fill="{fill}" stroke="{border}"')
+    yield from _lettering(box, theme)
+
+
+def _rectangle(area: Area, look: str) -> str:
+    return f'<rect x="{area.x:g}" y="{area.y:g}" width="{area.width:g}" height="{area.height:g}" {look}/>'
+
+
+def _lettering(box: Box, theme: Theme) -> Iterator[str]:
+    """The stripe and the two lines at the upper left."""
+    _, _, _, ink, quiet = _COLOURS[theme]
     stripe = _STRIPES.get(box.type.partition(".")[0], _OTHER_STRIPE)
-    yield f'<rect x="{box.x:g}" y="{box.y:g}" width="{box.width}" height="{box.height}" rx="10" fill="{fill}" stroke="{border}"/>'
-    yield f'<rect x="{box.x + 6:g}" y="{box.y + 10:g}" width="4" height="{box.height - 20}" rx="2" fill="{stripe}"/>'
-    yield _text(box.x + 18, box.y + 23, box.label, ink, weight=600)
-    yield _text(box.x + 18, box.y + 41, box.type, quiet, size=12)
+    x, y = box.area.x, box.area.y
+    yield f'<rect x="{x + 6:g}" y="{y + 10:g}" width="4" height="{BOX_HEIGHT - 20}" rx="2" fill="{stripe}"/>'
+    yield _text(x + TEXT_BEGINS, y + 23, box.label, ink, size=NAME_SIZE, weight=600)
+    yield _text(x + TEXT_BEGINS, y + 41, box.detail, quiet, size=DETAIL_SIZE)
 
 
 def _text(x: float, y: float, text: str, ink: str, *, size: int = 13, weight: int = 400, anchor: str = "start", halo: str = "") -> str:
@@ -68,10 +88,6 @@ def _text(x: float, y: float, text: str, ink: str, *, size: int = 13, weight: in
     if halo:
         look += f' paint-order="stroke" stroke="{halo}" stroke-width="4"'
     return f'<text x="{x:g}" y="{y:g}" {look}>{escape(_clean(text))}</text>'
-
-
-def _short(port: str) -> str:
-    return port if len(port) <= _PORT_LENGTH else port[: _PORT_LENGTH - 1] + "…"
 
 
 def _clean(text: str) -> str:

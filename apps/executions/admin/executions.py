@@ -1,7 +1,8 @@
 """The list of executions, and the page of one with its picture and buttons."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin
@@ -16,14 +17,15 @@ from unfold.views import ChangeList
 
 from apps.accounts.models import User
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
-from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN
+from apps.engine.statuses import SETTLED_EXECUTION
 from apps.executions import actions, queries
 from apps.executions.admin.pages import MAY_STEER, duration, node_run_duration, page_context, status_badge
 from apps.executions.admin.reruns import rerun_selected, rerun_view
 from apps.executions.follow_ups.queries import relations_of
-from apps.executions.looks import LOOKS
 from apps.executions.models import Execution, NodeRun
 from apps.executions.notes import with_notes
+from apps.executions.standings import standings_of
+from apps.executions.tallies import Tally, tallies_of
 from apps.executions.waiting import waiting_of, with_waiting
 from apps.workflows.picture import Picture, picture_of
 
@@ -113,18 +115,20 @@ def _user(request: HttpRequest) -> User:
 
 def _content(user: User, execution: Execution) -> dict[str, Any]:
     """What is particular to the page of this execution."""
-    node_runs = list(queries.list_node_runs(user, execution.id))
+    node_runs = list(queries.list_node_runs(user, execution.id, limit=SHOWN_NODE_RUNS + 1))
     with_notes(execution.id, node_runs)
-    urls = {run.key: reverse("admin:executions_noderun_change", args=[run.id]) for run in node_runs}
+    tallies = tallies_of(user, execution.id)
     return {
         "badge": status_badge(execution.status),
         "waiting": waiting_of([execution]).get(execution.id),
         "duration": duration(execution.started_at, execution.finished_at),
         "has_ended": execution.status in SETTLED_EXECUTION,
         "verbs": [verb for verb, (_, statuses, _) in MOVES.items() if execution.status in statuses],
-        "picture": _picture(execution, node_runs, urls),
+        "picture": _picture(execution, tallies),
         "node_runs": [_row(run, reverse("admin:executions_noderun_change", args=[run.id])) for run in node_runs[:SHOWN_NODE_RUNS]],
-        "iterations_url": _iterations_url(execution, node_runs),
+        "run_count": sum(tally.runs.total() for tally in tallies.values()),
+        "failed_count": sum(tally.runs["failed"] for tally in tallies.values()),
+        "iterations_url": _iterations_url(execution, tallies),
         "parent_url": _parent_url(execution),
         "children": [_child(child) for child in queries.list_children(user, execution.id)],
         "more_node_runs": len(node_runs) > SHOWN_NODE_RUNS,
@@ -133,19 +137,33 @@ def _content(user: User, execution: Execution) -> dict[str, Any]:
     }
 
 
-def _picture(execution: Execution, node_runs: Sequence[NodeRun], urls: Mapping[str, str]) -> Picture | None:
-    return picture_of(
-        execution.version.definition,
-        looks={run.key: LOOKS[run.status] for run in node_runs},
-        taken={run.key: run.port for run in node_runs if run.status in SETTLED_NODE_RUN},
-        urls=urls,
+def _picture(execution: Execution, tallies: Mapping[str, Tally]) -> Picture | None:
+    definition = execution.version.definition
+    standings = standings_of(
+        definition,
+        tallies,
+        is_over=execution.status in SETTLED_EXECUTION,
+        url=lambda key, tally: _node_url(execution, key, tally),
+        iterations_url=lambda key: _list_url("iteration", execution, key),
     )
+    return picture_of(definition, standings=standings)
 
 
-def _iterations_url(execution: Execution, node_runs: Sequence[NodeRun]) -> str | None:
+def _node_url(execution: Execution, key: str, tally: Tally) -> str:
+    """The page of the only run of a node; the list of its runs where it is in a loop."""
+    if tally.is_repeated:
+        return _list_url("noderun", execution, key)
+    return reverse("admin:executions_noderun_change", args=[tally.newest])
+
+
+def _list_url(model: str, execution: Execution, key: str | None = None) -> str:
+    asked = {"q": str(execution.id), **({"key__exact": key} if key is not None else {})}
+    return f"{reverse(f'admin:executions_{model}_changelist')}?{urlencode(asked)}"
+
+
+def _iterations_url(execution: Execution, tallies: Mapping[str, Tally]) -> str | None:
     """The list of its iterations, where it has any."""
-    is_looping = any(run.path for run in node_runs)
-    return f"{reverse('admin:executions_iteration_changelist')}?q={execution.id}" if is_looping else None
+    return _list_url("iteration", execution) if any(tally.iterations for tally in tallies.values()) else None
 
 
 def _parent_url(execution: Execution) -> str | None:
