@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
-from apps.core.admin import IdSearch, ReadOnlyAdmin, act, badge, pretty_json
+from apps.core.admin import IdSearch, ReadOnlyAdmin, act, badge
 from apps.executions.admin.pages import MAY_STEER, page_context, status_badge
 from apps.executions.follow_ups.actions import drop_follow_up
 from apps.executions.follow_ups.queries import status_of
@@ -22,7 +22,7 @@ from apps.executions.models import FollowUp
 @admin.register(FollowUp)
 class FollowUpAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "origin_id"
-    list_display = ("created_at", "workflow_name", "kind", "state", "attempt", "due_at")
+    list_display = ("created_at", "workflow_name", "kind", "state", "reason", "attempt", "due_at")
     list_filter = ("kind",)
     list_select_related = ("origin__workflow", "execution")
     heavy_fields = tuple(f"{execution}__{name}" for execution in ("origin", "execution") for name in ("input", "output", "variables"))
@@ -41,6 +41,11 @@ class FollowUpAdmin(IdSearch, ReadOnlyAdmin):
         looks = {"planned": ("schedule", "wait"), "refused": ("block", "bad")}
         return badge(status, *looks[status]) if status in looks else status_badge(status)
 
+    @admin.display(description="why not started")
+    def reason(self, follow_up: FollowUp) -> str:
+        """Why it was not started; dropped ones say by whom."""
+        return str((follow_up.error or {}).get("message", "")) or "–"
+
     def get_urls(self) -> list[URLPattern]:
         drop = require_POST(self.admin_site.admin_view(self.drop_view))
         return [path("<uuid:follow_up_id>/drop/", drop, name="follow_up_drop"), *super().get_urls()]
@@ -49,7 +54,7 @@ class FollowUpAdmin(IdSearch, ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         follow_up = self.get_row(request, object_id)
-        context = page_context(self, request, follow_up, f"{follow_up.kind} of {follow_up.origin.workflow.name}")
+        context = page_context(self, request, follow_up, f"{follow_up.kind.capitalize()} of {follow_up.origin.workflow.name}")
         return TemplateResponse(request, "admin/structforge/facts.html", {**context, **self._content(follow_up, context["may_steer"])})
 
     def _content(self, follow_up: FollowUp, may_steer: bool) -> dict[str, Any]:
@@ -60,12 +65,12 @@ class FollowUpAdmin(IdSearch, ReadOnlyAdmin):
                 ("What had ended", _link(follow_up.origin_id)),
                 ("What was started", _link(follow_up.execution_id)),
                 ("State", self.state(follow_up)),
+                *([("Why it was not started", self.reason(follow_up))] if follow_up.error else []),
                 ("Due", follow_up.due_at),
                 ("Attempt", follow_up.attempt),
                 ("Undo nodes", ", ".join(follow_up.plan or ()) or "–"),
             ],
             "button": button if may_steer and status_of(follow_up) == "planned" else None,
-            "documents": [("Why it was not started", pretty_json(follow_up.error))] if follow_up.error else [],
         }
 
     def drop_view(self, request: HttpRequest, follow_up_id: UUID) -> HttpResponse:

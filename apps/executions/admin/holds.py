@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
-from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.core.admin import IdSearch, ReadOnlyAdmin, act, badge, pretty_json
 from apps.executions import holds
 from apps.executions.admin.pages import page_context
 from apps.executions.models import Hold, ReceivedEvent
@@ -60,7 +60,7 @@ class HoldAdmin(IdSearch, ReadOnlyAdmin):
 @admin.register(ReceivedEvent)
 class ReceivedEventAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
-    list_display = ("event", "waits_for", "workspace", "sent_by", "created_at", "woken", "keep_until", "delivered_at")
+    list_display = ("event", "wakes", "effect", "workspace", "sent_by", "created_at", "keep_until", "delivered_at")
     list_filter = (("delivered_at", admin.EmptyFieldListFilter), ("created_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("workspace", "sent_by")
@@ -68,8 +68,21 @@ class ReceivedEventAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("event__exact", "waits_for__exact")
     search_help_text = "Id, or name of an event"
     ordering = ("-created_at", "-id")
-    fields = ("event", "waits_for", "workspace", "sent_by", "created_at", "woken", "keep_until", "delivered_at", "pretty_payload")
+    fields = ("event", "wakes", "effect", "workspace", "sent_by", "created_at", "keep_until", "delivered_at", "pretty_payload")
     readonly_fields = fields
+
+    @admin.display(description="wakes what waits for", ordering="waits_for")
+    def wakes(self, event: ReceivedEvent) -> str:
+        return event.waits_for
+
+    @admin.display(description="became of it", ordering="woken")
+    def effect(self, event: ReceivedEvent) -> SafeString:
+        """That it was delivered does not say that anybody had waited."""
+        if event.woken:
+            return badge(f"woke {event.woken}", "notifications_active", "good")
+        return (
+            badge("waits", "hourglass_empty", "wait") if event.delivered_at is None else badge("nobody waited", "notifications_off", "calm")
+        )
 
     @admin.display(description="payload")
     def pretty_payload(self, event: ReceivedEvent) -> SafeString:

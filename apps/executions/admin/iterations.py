@@ -1,11 +1,17 @@
 """The list of iterations of loops."""
 
+from urllib.parse import urlencode
+
 from django.contrib import admin
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin
 from apps.executions.admin.pages import duration, status_badge
 from apps.executions.models import Iteration
+
+REASON_LENGTH = 200
 
 
 @admin.register(Iteration)
@@ -18,6 +24,9 @@ class IterationAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("key__exact", "path__exact")
     search_help_text = "Key of the loop, path of the iteration, or id of an execution"
     ordering = ("-id",)
+    fields = ("execution", "workflow_name", "key", "path", "status_badge", "reason", "started_at", "finished_at", "duration", "node_runs")
+    readonly_fields = fields
+    page_select_related = ("execution__workflow",)
 
     @admin.display(description="workflow")
     def workflow_name(self, iteration: Iteration) -> str:
@@ -29,8 +38,20 @@ class IterationAdmin(IdSearch, ReadOnlyAdmin):
 
     @admin.display(description="error")
     def reason(self, iteration: Iteration) -> str:
-        return str((iteration.error or {}).get("message", ""))[:200]
+        """What failed, and where: the rest is with the node run."""
+        error = iteration.error or {}
+        return f"{error.get('node', '')}: {error.get('message', '')}".removeprefix(": ")[:REASON_LENGTH] if error else "–"
 
     @admin.display(description="took")
     def duration(self, iteration: Iteration) -> str:
         return duration(iteration.started_at, iteration.finished_at)
+
+    @admin.display(description="node runs")
+    def node_runs(self, iteration: Iteration) -> SafeString:
+        asked = urlencode({"q": str(iteration.execution_id), "path__exact": iteration.path})
+        return format_html(
+            '<a class="text-primary-600 dark:text-primary-500" href="{}?{}">{}</a>',
+            reverse("admin:executions_noderun_changelist"),
+            asked,
+            "Node runs of it",
+        )

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.db import transaction
 from django.db.models import QuerySet
@@ -15,8 +16,28 @@ from apps.executions.limits import Use, use_of
 from apps.executions.models import ExecutionLimit
 
 
+class LimitForm(forms.ModelForm):  # type: ignore[type-arg]  # not subscriptable when it runs
+    """Says at the field what does not fit the kind, where the constraint could say only that it is broken."""
+
+    def clean(self) -> dict[str, Any]:
+        given: dict[str, Any] = super().clean() or {}
+        kind, wrong = given.get("kind"), {}
+        if kind == ExecutionLimit.Kind.INSTALLATION and given.get("workspace"):
+            wrong["workspace"] = "A limit of the installation is of no workspace: leave it empty, or choose another kind."
+        if kind in (ExecutionLimit.Kind.WORKSPACE, ExecutionLimit.Kind.USER) and not given.get("workspace"):
+            wrong["workspace"] = "Choose the workspace that it is a limit in."
+        if kind != ExecutionLimit.Kind.USER and given.get("user"):
+            wrong["user"] = "Only a limit of a person in a workspace names somebody: leave it empty, or choose that kind."
+        if kind == ExecutionLimit.Kind.USER and given.get("max_seconds") is not None:
+            wrong["max_seconds"] = "The run time is limited for a workspace or the installation, not for a person: leave it empty."
+        if wrong:
+            raise forms.ValidationError(wrong)
+        return given
+
+
 @admin.register(ExecutionLimit)
 class ExecutionLimitAdmin(Audited, Exported, ModelAdmin):  # type: ignore[misc]  # unfold has no types
+    form = LimitForm
     list_display = ("kind", "workspace", "user", "max_running", "max_seconds", "set_by", "updated_at")
     list_filter = ("kind",)
     list_select_related = ("workspace", "user", "set_by")

@@ -28,6 +28,19 @@ BULK_LOOKS = {
     "stopped": ("error", "bad"),
     "cancelled": ("block", "calm"),
 }
+REASONS = {
+    "canary_failed": "one of the first failed",
+    "too_many_failures": "too many failed",
+    "not_allowed": "who began it may not any more",
+}
+ITEM_LOOKS = {
+    "waiting": ("schedule", "wait"),
+    "starting": ("list_alt", "wait"),
+    "running": ("play_circle", "move"),
+    "success": ("check_circle", "good"),
+    "failed": ("error", "bad"),
+    "refused": ("block", "bad"),
+}
 
 
 def rerun_view(request: HttpRequest, execution_id: UUID) -> HttpResponse:
@@ -72,7 +85,7 @@ def steering(request: HttpRequest) -> User:
 
 @admin.register(BulkRerun)
 class BulkRerunAdmin(ReadOnlyAdmin):
-    list_display = ("created_at", "workspace", "status_badge", "reason", "origin", "total", "waiting", "success", "failed")
+    list_display = ("created_at", "workspace", "status_badge", "why", "begins", "total", "waiting", "running", "success", "failed")
     list_filter = ("status",)
     ordering = ("-created_at",)
 
@@ -83,6 +96,18 @@ class BulkRerunAdmin(ReadOnlyAdmin):
     def status_badge(self, bulk: BulkRerun) -> SafeString:
         icon, tone = BULK_LOOKS[bulk.status]
         return badge(bulk.status, icon, tone)
+
+    @admin.display(description="why it stopped", ordering="reason")
+    def why(self, bulk: BulkRerun) -> str:
+        return REASONS.get(bulk.reason, bulk.reason) or "–"
+
+    @admin.display(description="begins at", ordering="origin")
+    def begins(self, bulk: BulkRerun) -> str:
+        return {START: "the start", FAILED: "what failed"}.get(bulk.origin, bulk.origin.replace(":", " "))
+
+    @admin.display(description="running")
+    def running(self, bulk: Any) -> int:
+        return int(bulk.running)
 
     @admin.display(description="waiting")
     def waiting(self, bulk: Any) -> int:
@@ -107,9 +132,13 @@ class BulkRerunAdmin(ReadOnlyAdmin):
         items = bulk.items.exclude(status="waiting").select_related("execution", "rerun").order_by("-id")
         shown = items.only("status", "error", "execution__id", "rerun__id")[:200]
         context = page_context(self, request, bulk, f"Bulk re-run of {bulk.total} executions")
-        return TemplateResponse(
-            request, "admin/structforge/bulk_rerun.html", {**context, "badge": self.status_badge(bulk), "items": list(shown)}
-        )
+        content = {
+            "badge": self.status_badge(bulk),
+            "begins": self.begins(bulk),
+            "why": self.why(bulk) if bulk.reason else "",
+            "items": [(item, badge(item.status, *ITEM_LOOKS[item.status])) for item in shown],
+        }
+        return TemplateResponse(request, "admin/structforge/bulk_rerun.html", {**context, **content})
 
     def cancel_view(self, request: HttpRequest, bulk_id: UUID) -> HttpResponse:
         self.get_row(request, bulk_id)
