@@ -35,12 +35,6 @@ class Layout:
     def columns(self) -> int:
         return max((place.column for place in self.places.values()), default=-1) + 1
 
-    @property
-    def reach(self) -> float:
-        """The row farthest from the middle."""
-        every = [*self.places.values(), *(place for route in self.routes for place in route)]
-        return max((abs(place.row) for place in every), default=0)
-
 
 def lay_out(keys: Sequence[str], edges: Sequence[Edge]) -> Layout:
     """Lay out an acyclic graph whose edges name known keys. The same graph always looks the same."""

@@ -140,13 +140,13 @@ def test_a_page_takes_the_same_queries_for_few_iterations_and_for_many(client, o
 def test_what_lies_behind_a_long_loop_is_shown(client, operator, ada):
     client.force_login(operator.user)
     nodes = {"start": START, "each": foreach("${input.items}"), "work": inside("each", put(x=1)), "after": put(x=1)}
-    execution = started(ada, document(nodes, "start -> each -> after"), {"items": list(range(1200))})
+    execution = started(ada, document(nodes, "start -> each -> after"), {"items": list(range(250))})
     drive(UUID(execution))
     page = client.get(f"/admin/executions/execution/{execution}/change/").content.decode()
 
     assert "after: success" in Texts(page).links
-    assert "1,200 of 1,200 done" in page
-    assert "These are the first 200 of 1203." in page, page[page.find("These are") :][:200]
+    assert "250 of 250 done" in page
+    assert f"These are the first 200 of {NodeRun.objects.filter(execution=execution).count()}." in page
 
 
 def test_a_loop_that_runs_says_how_far_it_has_come_and_decides_no_edge_early(ada):

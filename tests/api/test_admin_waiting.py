@@ -37,7 +37,7 @@ def test_an_iteration_says_what_failed_and_leads_to_its_node_runs(browser, ada):
     page = text(browser, f"iteration/{failed.pk}/change/")
 
     assert "work: " in page
-    assert "null" not in page
+    assert "Begins" not in page
     assert "1 result" in text(browser, f"noderun/?q={execution}&path__exact={failed.path}")
     assert f"q={execution}&amp;path__exact={failed.path}" in page
 
