@@ -10,8 +10,11 @@ with model as materialized (
     select * from execution where workflow_id = %(workflow)s and status = 'success' order by id limit 1
 ), made as (
     insert into execution
-    select r.* from model m cross join generate_series(1, %(count)s)
-      cross join lateral jsonb_populate_record(m::execution, jsonb_build_object('id', gen_random_uuid(), 'idempotency_key', null)) r
+    select r.* from model m cross join generate_series(1, %(count)s) as copy
+      cross join lateral jsonb_populate_record(
+          m::execution,
+          jsonb_build_object('id', case when copy > 0 then gen_random_uuid() end, 'idempotency_key', null)  -- another for each copy
+      ) r
     returning id
 ), copied as (
     insert into node_run
