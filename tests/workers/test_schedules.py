@@ -13,7 +13,7 @@ from apps.executions.connection import fetch
 from apps.executions.models import Execution
 from apps.triggers.models import Schedule, ScheduleAlert, ScheduleRun
 from apps.triggers.schedules import firing
-from apps.triggers.schedules.actions import create_schedule, database_now
+from apps.triggers.schedules.actions import create_schedule, database_now, disable_schedule, enable_schedule
 from apps.triggers.schedules.firing import fire_batch, fire_due, seconds_until_next
 from apps.triggers.schedules.waiting import advance_waiting, find_late
 from apps.workflows.models import Workflow
@@ -35,13 +35,9 @@ def make(workflow: Workflow | None = None, **fields) -> Schedule:
     return create_schedule(workflow=workflow, user=workflow.created_by, **{"name": "s", "kind": "cron", "cron_expr": "* * * * *", **fields})
 
 
-def turn_back(schedule: Schedule, ticks: int, *, late: timedelta = timedelta()) -> list[datetime]:
-    """As if beat had stood still: the newest `ticks` instants of the past are not fired yet, the newest one `late` by now.
-
-    Minutes are moved with the clock: of a schedule by minutes, the instants stay where they are. Returns them.
-    """
-    now = database_now()
-    newest = now.replace(second=0, microsecond=0)
+def turn_back(schedule: Schedule, ticks: int) -> list[datetime]:
+    """As if beat had stood still: the newest `ticks` whole minutes are not fired yet. Returns them."""
+    newest = database_now().replace(second=0, microsecond=0)
     instants = [newest - timedelta(minutes=place) for place in reversed(range(ticks))]
     Schedule.objects.filter(pk=schedule.pk).update(next_run_time=instants[0], next_fire_at=instants[0])
     return instants
@@ -86,9 +82,7 @@ def test_what_is_due_is_started_once_with_its_input_and_counted():
 def test_beat_stopped_across_three_ticks(rule, n, expected):
     schedule = make(misfire=rule, catch_up_count=n, grace_seconds=1)
     instants = [instant - timedelta(minutes=1) for instant in turn_back(schedule, 3)]
-    Schedule.objects.filter(pk=schedule.pk).update(
-        next_run_time=instants[0], next_fire_at=instants[0], end_at=instants[-1], cron_expr="* * * * *"
-    )
+    Schedule.objects.update(next_run_time=instants[0], next_fire_at=instants[0], end_at=instants[-1])
     fire_due()
 
     assert runs(schedule) == [(instant, "started") for instant in instants[3 - expected :]]
@@ -286,9 +280,6 @@ def test_what_waits_starts_in_order_as_each_before_it_ends():
 
 def test_a_run_that_waits_too_long_is_late_and_told_of_once():
     schedule = make(make_version(WAITS).workflow, kind="interval", cron_expr=None, interval_seconds=3600, overlap="queue", grace_seconds=60)
-    fire_at(schedule, minutes_ago=0)
-    fire_at(schedule, minutes_ago=0) if ScheduleRun.objects.count() == 2 else None
-    ScheduleRun.objects.all().delete()
     now = database_now()
     ScheduleRun.objects.create(
         workspace_id=schedule.workspace_id,
@@ -318,9 +309,7 @@ def test_a_thousand_schedules_of_many_workflows_take_few_statements():
         make(workflow, kind="interval", cron_expr=None, interval_seconds=3600, name=str(n)) for n in range(15) for workflow in workflows
     ]
     make_due(*schedules)
-    with CaptureQueriesContext(
-        connection,
-    ) as few:
+    with CaptureQueriesContext(connection) as few:
         assert fire_batch() == 60
     # Four starts, and the claim, calendars, runs, advance and alerts whatever their number; savepoints and the like beside.
     assert len(few) <= 4 * 3 + 8, [query["sql"][:80] for query in few]
@@ -338,9 +327,7 @@ def test_the_clock_sleeps_until_the_next_and_looks_at_an_index_alone():
     assert "schedule_due" in str(plan)
 
 
-def test_a_disabled_schedule_does_not_fire(django_user_model):
-    from apps.triggers.schedules.actions import disable_schedule, enable_schedule
-
+def test_a_disabled_schedule_does_not_fire():
     schedule = make()
     turn_back(schedule, 3)
     disable_schedule(schedule=schedule)
