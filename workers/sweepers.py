@@ -38,6 +38,7 @@ from apps.triggers.schedules.firing import fire_due
 from apps.triggers.schedules.waiting import PRUNE as PRUNE_SCHEDULE_RUNS
 from apps.triggers.schedules.waiting import advance_waiting, find_late
 from workers import aftermath, host
+from workers.alerts import tell_alerts
 from workers.epoch import Epoch
 from workers.feeding import Feeder
 
@@ -117,6 +118,7 @@ class Sweeper:
             self.keep_holds: 1.0,
             self.fire_schedules: 1.0,
             self.advance_schedules: 1.0,
+            self.tell_alerts: 2.0,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -259,6 +261,10 @@ class Sweeper:
     def advance_schedules(self) -> int:
         """Start the runs of schedules whose turn has come, and raise alerts for those that are late."""
         return advance_waiting() + find_late()
+
+    def tell_alerts(self) -> int:
+        """Write down whom the new alerts of schedules are to be told to."""
+        return tell_alerts()
 
     def check_invariants(self) -> int:
         rows = fetch("select * from broken_invariants_v1()", {})

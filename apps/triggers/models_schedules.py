@@ -211,6 +211,7 @@ class ScheduleAlert(models.Model):
     first_for = models.DateTimeField(help_text="The first instant that was missed.")
     last_for = models.DateTimeField(help_text="The last one.")
     error = models.JSONField(null=True, blank=True)
+    notify = ArrayField(models.CharField(max_length=2000), default=list, blank=True, help_text="Of its schedule, which may be gone.")
     created_at = models.DateTimeField(db_default=Now())
     told_at = models.DateTimeField(null=True, blank=True, help_text="When messages about it were written down.")
     closed_at = models.DateTimeField(null=True, blank=True)

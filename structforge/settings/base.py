@@ -341,6 +341,8 @@ SPECTACULAR_SETTINGS = {
         "ScheduleKind": "apps.triggers.models.Schedule.Kind",
         "ScheduleStatus": ["active", "disabled", "ended"],
         "ScheduleRunState": "apps.triggers.models.ScheduleRun.State",
+        "OriginEnum": "apps.executions.models.NodeRun.Origin",
+        "ScheduleRunOrigin": "apps.triggers.models.ScheduleRun.Origin",
         "ScheduleAlertKind": "apps.triggers.models.ScheduleAlert.Kind",
         "TemplateStatus": "apps.templates.models.Status",
         "TemplateVisibility": "apps.templates.models.Visibility",

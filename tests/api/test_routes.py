@@ -527,6 +527,7 @@ WITHOUT_ENTRY = {
     "executions/<uuid:execution_id>/rerun",
     "signals",
     "workflows/validate",
+    "schedules/preview",
     "expressions/check",
     "workflows/<uuid:workflow_id>/versions",
     "workflows/<uuid:workflow_id>/versions/<int:number>/rollback",

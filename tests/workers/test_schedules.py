@@ -5,12 +5,17 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from celery import current_app
+from django.core import mail
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from apps.executions.actions import cancel_execution
 from apps.executions.connection import fetch
 from apps.executions.models import Execution
+from apps.notifications.delivering import deliver
+from apps.notifications.models import Delivery
 from apps.triggers.models import Schedule, ScheduleAlert, ScheduleRun
 from apps.triggers.schedules import firing
 from apps.triggers.schedules.actions import create_schedule, database_now, disable_schedule, enable_schedule
@@ -20,6 +25,8 @@ from apps.workflows.models import Workflow
 from tests.factories import make_version
 from tests.workers.driving import drive
 from workers import clock
+from workers.alerts import tell_alerts
+from workers.beat import STANDBY_SECONDS, Lead, Scheduler
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -336,3 +343,65 @@ def test_a_disabled_schedule_does_not_fire():
     assert fire_due() == 0, "what it missed meanwhile is not made up for"
     schedule.refresh_from_db()
     assert schedule.next_run_time > database_now()
+
+
+def test_a_new_alert_is_told_to_whom_the_schedule_names_and_more_of_the_same_are_not():
+    schedule = make(make_version(is_published=False).workflow, grace_seconds=3600, notify=["ada@example.com", "https://example.com/hook"])
+    turn_back(schedule, 1)
+    fire_due()
+    assert tell_alerts() == 1
+    assert tell_alerts() == 0
+    told = {delivery.channel: delivery for delivery in Delivery.objects.all()}
+    assert {channel: delivery.target for channel, delivery in told.items()} == {
+        "email": "ada@example.com",
+        "webhook": "https://example.com/hook",
+    }
+    payload = told["webhook"].payload
+    assert (payload["type"], payload["data"]["error"]["code"]) == ("schedule.failed", "workflow_not_published")
+    assert payload["data"]["schedule"] == {"id": str(schedule.pk), "name": "s"}
+    assert deliver(told["email"].pk)
+    assert "a scheduled run could not be started" in mail.outbox[0].subject
+
+    ScheduleRun.objects.all().delete()
+    turn_back(schedule, 1)
+    fire_due()
+    assert ScheduleAlert.objects.get().count == 2
+    assert tell_alerts() == 0
+
+
+def test_of_two_beats_one_sends_the_periodic_tasks_and_the_other_takes_over():
+    first, second = Lead(), Lead()
+    try:
+        assert first.hold()
+        assert not second.hold()
+        assert first.hold()
+        first._connection.close()
+        assert second.hold()
+        assert not first.hold()
+    finally:
+        first.drop()
+        second.drop()
+
+
+def test_a_beat_that_takes_over_sends_a_task_of_the_operator_once():
+    every = IntervalSchedule.objects.create(every=1, period="days")
+    PeriodicTask.objects.create(name="mine", task="tests.nothing", interval=every, last_run_at=None, start_time=None)
+    sent = []
+    beats = [Scheduler(app=current_app._get_current_object(), lazy=True) for _ in range(2)]
+    for beat in beats:
+        beat.apply_async = lambda entry, **_: sent.append(entry.name)
+        beat.apply_entry = lambda entry, producer=None: sent.append(entry.name)
+    try:
+        assert PeriodicTask.objects.update(last_run_at=database_now() - timedelta(days=2)) >= 1
+        for _ in range(4):
+            beats[0].tick()
+            assert beats[1].tick() == STANDBY_SECONDS
+        assert sent.count("mine") == 1
+        beats[0].sync()
+        beats[0]._lead.drop()
+        for _ in range(4):
+            beats[1].tick()
+        assert sent.count("mine") == 1
+    finally:
+        for beat in beats:
+            beat._lead.drop()

@@ -18,10 +18,10 @@ from apps.triggers.schedules.starting import Outcome
 
 Kind = ScheduleAlert.Kind
 _RAISE = """
-insert into schedule_alert as a (id, workspace_id, workflow_id, schedule_id, schedule_name, kind, count, first_for, last_for, error)
-select v.id, v.workspace_id, v.workflow_id, v.schedule_id, v.schedule_name, v.kind, v.count, v.first_for, v.last_for, v.error
+insert into schedule_alert as a (id, workspace_id, workflow_id, schedule_id, schedule_name, kind, count, first_for, last_for, error, notify)
+select v.id, v.workspace_id, v.workflow_id, v.schedule_id, v.schedule_name, v.kind, v.count, v.first_for, v.last_for, v.error, v.notify
   from jsonb_to_recordset(%s::jsonb) as v(id uuid, workspace_id uuid, workflow_id uuid, schedule_id uuid, schedule_name text, kind text,
-                                          count bigint, first_for timestamptz, last_for timestamptz, error jsonb)
+                                          count bigint, first_for timestamptz, last_for timestamptz, error jsonb, notify text[])
     on conflict (schedule_id, kind) where closed_at is null
     do update set count = a.count + excluded.count, last_for = excluded.last_for, error = excluded.error
 """
@@ -80,6 +80,7 @@ def _row(schedule: Schedule, kind: Kind, instants: Sequence[datetime], error: di
         "first_for": instants[0],
         "last_for": instants[-1],
         "error": error,
+        "notify": schedule.notify,
     }
 
 
