@@ -21,7 +21,7 @@ class DeliveryQuerySet(models.QuerySet["Delivery"]):
 
 
 class Delivery(models.Model):
-    """One message to one address about an end of an execution or an alert of a schedule. It arrives at least once; its id is the same each time."""
+    """One message to one address about an end of an execution or an alert of a schedule. It arrives at least once, under one id."""
 
     class Channel(models.TextChoices):
         EMAIL = "email"
