@@ -73,6 +73,9 @@ WRONG = [
     ({"kind": "sometimes"}, "/kind"),
     ({"end_at": "2020-01-01T00:00:00Z"}, "/cron_expr"),
     ({"start_at": "2031-01-01T00:00:00Z", "end_at": "2030-01-01T00:00:00Z"}, "/end_at"),
+    ({"start_at": "9999-12-31T23:59:59.5Z"}, "/start_at"),
+    ({"end_at": "0001-01-01T00:00:00Z"}, "/end_at"),
+    ({"run_at": "9999-12-31T23:59:59"}, "/run_at"),
     ({"exceptions": ["2026-12-25", "Christmas"]}, "/exceptions/1"),
     ({"exceptions": ["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]}, "/exceptions"),
     ({"calendars": [str(uuid4())]}, "/calendars/0"),
@@ -111,7 +114,10 @@ def test_max_runs_reached(ada, make):
     path = f"/schedules/{made['id']}"
     assert ada.post_json(f"{path}/enable", None, 409)["code"] == "max_runs_reached"
     assert ada.patch_json(path, {"max_runs": 2}, 409)["details"] == {"max_runs": 2, "run_count": 2}
+    assert ada.patch_json(path, {"name": "other"})["status"] == "ended", "what does not concern its time may be changed"
     assert ada.patch_json(path, {"max_runs": 3})["status"] == "active"
+    ada.post_json(f"{path}/disable")
+    assert ada.patch_json(path, {"max_runs": 1}, 409)["code"] == "max_runs_reached"
 
 
 def test_the_next_ten_are_shown_saved_or_not(ada, make):

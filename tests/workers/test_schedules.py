@@ -17,7 +17,7 @@ from apps.executions.models import Execution
 from apps.notifications.delivering import deliver
 from apps.notifications.models import Delivery
 from apps.triggers.models import Schedule, ScheduleAlert, ScheduleRun
-from apps.triggers.schedules import firing
+from apps.triggers.schedules import firing, zone_rules
 from apps.triggers.schedules.actions import create_schedule, database_now, disable_schedule, enable_schedule
 from apps.triggers.schedules.firing import fire_batch, fire_due, seconds_until_next
 from apps.triggers.schedules.waiting import advance_waiting, find_late
@@ -405,3 +405,15 @@ def test_a_beat_that_takes_over_sends_a_task_of_the_operator_once():
     finally:
         for beat in beats:
             beat._lead.drop()
+
+
+def test_new_rules_of_a_zone_are_followed(monkeypatch):
+    schedule = make(timezone="Europe/Berlin", cron_expr="0 6 * * *")
+    zone_rules.follow()
+    right = Schedule.objects.get().next_run_time
+    Schedule.objects.update(next_run_time=right + timedelta(hours=1), next_fire_at=right + timedelta(hours=1))
+    assert zone_rules.follow() == 0
+    monkeypatch.setattr(zone_rules, "version", lambda: "2099z")
+    assert zone_rules.follow() == 1
+    schedule.refresh_from_db()
+    assert schedule.next_run_time == schedule.next_fire_at == right

@@ -117,11 +117,12 @@ def update_schedule(*, schedule: Schedule, changes: Mapping[str, Any]) -> Schedu
             setattr(schedule, name, value)
     calendars = changes.get("calendars")
     chosen = list(schedule.calendars.all()) if calendars is None else _calendars(schedule.workspace_id, calendars)
-    timetable = check(schedule, _days(schedule, chosen), now=now)
+    is_timing = bool(_TIMING & set(changes))
+    timetable = check(schedule, _days(schedule, chosen), now=now, must_fire=is_timing and schedule.enabled)
     check_runs(schedule, timetable, now)
-    if schedule.enabled and schedule.max_runs:
-        _check_runs_left(schedule)
-    if _TIMING & set(changes):
+    if is_timing:
+        if schedule.enabled or "max_runs" in changes:
+            _check_runs_left(schedule)
         _set_next(schedule, timetable, now)
     schedule.save()
     if calendars is not None:

@@ -14,6 +14,7 @@ from apps.triggers.schedules.firing import run_of
 from apps.triggers.schedules.starting import Wanted, start_all
 from apps.triggers.schedules.timetables import timetable_of
 from apps.triggers.timing.errors import InvalidScheduleError
+from apps.triggers.timing.timetable import EARLIEST
 
 MAX_BACKFILL = 1000
 _OF_MANY = (Schedule.Kind.CRON, Schedule.Kind.INTERVAL)
@@ -52,7 +53,7 @@ def _instants(schedule: Schedule, first: datetime, last: datetime) -> list[datet
         raise InvalidScheduleError(f"Expected an end in the past, found {last.isoformat()}.", pointer="/to")
     if last < first:
         raise InvalidScheduleError(f"Expected an end after the start, found {last.isoformat()}.", pointer="/to")
-    begin = first.astimezone(UTC)
+    begin = max(first, EARLIEST).astimezone(UTC)
     if begin.microsecond:
         begin = begin.replace(microsecond=0) + timedelta(seconds=1)
     found = timetable_of(schedule).between(begin, last, most=MAX_BACKFILL + 1)

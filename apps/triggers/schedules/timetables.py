@@ -11,7 +11,7 @@ from apps.triggers.timing.cron import parse_cron
 from apps.triggers.timing.errors import InvalidScheduleError
 from apps.triggers.timing.exceptions import Exceptions, parse_exceptions
 from apps.triggers.timing.rules import MAX_DELAY_SECONDS, MAX_INTERVAL_SECONDS, Rule
-from apps.triggers.timing.timetable import Timetable
+from apps.triggers.timing.timetable import EARLIEST, LATEST_YEAR, Timetable
 from apps.triggers.timing.zones import get_zone
 
 Kind = Schedule.Kind
@@ -44,18 +44,29 @@ def timetable_with(schedule: Schedule, days: Exceptions) -> Timetable:
     )
 
 
-def check(schedule: Schedule, days: Exceptions, *, now: datetime) -> Timetable:
-    """The timetable of a schedule that somebody wants. Raises InvalidScheduleError for what cannot be meant."""
+def check(schedule: Schedule, days: Exceptions, *, now: datetime, must_fire: bool = True) -> Timetable:
+    """The timetable of a schedule that somebody wants. Raises InvalidScheduleError for what cannot be meant.
+
+    must_fire   it is wrong as well where nothing of it lies in the future
+    """
     _check_kind(schedule)
+    _check_bounds(schedule)
     timetable = timetable_with(schedule, days)
-    if schedule.start_at and schedule.end_at and schedule.end_at < schedule.start_at:
-        raise InvalidScheduleError(f"Expected an end after the start, found {schedule.end_at.isoformat()}.", pointer="/end_at")
     if schedule.misfire == Schedule.Misfire.CATCH_UP and schedule.catch_up_count < 1:
         raise InvalidScheduleError("Expected catch_up_count of 1 or more with the rule catch_up.", pointer="/catch_up_count")
-    if timetable.next_after(now) is None and schedule.enabled:
+    if timetable.next_after(now) is None and must_fire:
         raise InvalidScheduleError("It would never fire: nothing of it lies in the future.", pointer=f"/{TELLING[Kind(schedule.kind)]}")
     _check_jitter(timetable, now)
     return timetable
+
+
+def _check_bounds(schedule: Schedule) -> None:
+    for name, bound in (("start_at", schedule.start_at), ("end_at", schedule.end_at)):
+        if bound is not None and not EARLIEST.year <= bound.year <= LATEST_YEAR:
+            message = f"Expected a year from {EARLIEST.year} to {LATEST_YEAR}, found {bound.year}."
+            raise InvalidScheduleError(message, pointer=f"/{name}")
+    if schedule.start_at and schedule.end_at and schedule.end_at < schedule.start_at:
+        raise InvalidScheduleError(f"Expected an end after the start, found {schedule.end_at.isoformat()}.", pointer="/end_at")
 
 
 def _check_kind(schedule: Schedule) -> None:

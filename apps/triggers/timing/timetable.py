@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from hashlib import blake2b
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -13,6 +13,7 @@ from apps.triggers.timing.rules import Rule
 
 # Days that may be left out one after another before it counts as never.
 MAX_SKIPPED = 5000
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST_YEAR = 2200
 _DAY = timedelta(days=1)
 
@@ -36,8 +37,11 @@ class Timetable:
 
     def next_after(self, after: datetime) -> datetime | None:
         """The first instant later than `after`, in UTC, whole seconds; None: never again."""
-        if self.start_at is not None:
-            after = max(after, self.start_at - timedelta(seconds=1))
+        after = max(after, EARLIEST)
+        if self.start_at is not None and self.start_at > after:
+            after = self.start_at - timedelta(seconds=1)
+        if after.year > LATEST_YEAR:
+            return None
         for _ in range(MAX_SKIPPED):
             found = self.rule.next_after(after)
             if found is None or found.year > LATEST_YEAR or (self.end_at is not None and found > self.end_at):
