@@ -1,4 +1,4 @@
-"""What need not be prompt: pruning the audit log, measuring what is stored, new rules of zones. Beside the sweepers, which must not wait."""
+"""What need not be prompt: pruning, measuring what is stored, new rules of time zones. Beside the sweepers, which must not wait for it."""
 
 import logging
 import threading
