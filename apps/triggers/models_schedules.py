@@ -120,8 +120,9 @@ class Schedule(BaseModel):
             models.CheckConstraint(condition=Q(max_runs=0) | Q(run_count__lte=F("max_runs")), name="schedule_max_runs"),
         ]
         indexes = [
-            # The clock looks here and nowhere else, however many schedules there are.
-            models.Index(F("next_fire_at"), condition=Q(next_fire_at__isnull=False), name="schedule_due"),
+            # The clock looks here and nowhere else, however many schedules there are. Those of one workflow that are due at once stand
+            # together, for one statement starts them.
+            models.Index(F("next_fire_at"), F("workflow"), condition=Q(next_fire_at__isnull=False), name="schedule_due"),
             models.Index(fields=["workspace", "-created_at", "-id"], name="schedule_newest"),
             models.Index(fields=["-created_at", "-id"], name="schedule_newest_of_all"),
         ]

@@ -126,7 +126,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='schedule',
-            index=models.Index(models.F('next_fire_at'), condition=models.Q(('next_fire_at__isnull', False)), name='schedule_due'),
+            index=models.Index(models.F('next_fire_at'), models.F('workflow'), condition=models.Q(('next_fire_at__isnull', False)), name='schedule_due'),
         ),
         migrations.AddIndex(
             model_name='schedule',

@@ -98,7 +98,7 @@ def fire_batch() -> int:
 
 
 def _claim() -> list[Schedule]:
-    due = Schedule.objects.filter(next_fire_at__lte=Now()).order_by("next_fire_at").annotate(now=Now())
+    due = Schedule.objects.filter(next_fire_at__lte=Now()).order_by("next_fire_at", "workflow_id").annotate(now=Now())
     workflow = ("workflow__name", "workflow__workspace", "workflow__archived_at", "workflow__published_version")
     version = tuple(f"workflow__published_version__{name}" for name in ("workspace", "workflow", "start"))
     columns = [field.name for field in Schedule._meta.concrete_fields]
