@@ -14,6 +14,9 @@ from django_celery_beat.schedulers import DatabaseScheduler
 log = logging.getLogger(__name__)
 
 STANDBY_SECONDS = 1.0
+# Beat looks at least every five seconds. One that is frozen, or whose machine is gone, leads no longer than so.
+SILENCE_SECONDS = 20
+_OPTIONS = f"-c idle_session_timeout={SILENCE_SECONDS}s"
 _TAKE = "select pg_try_advisory_lock(hashtext('structforge.beat'))"
 
 
@@ -75,4 +78,4 @@ def _connect() -> psycopg.Connection[Any]:
     parameters = connections["default"].get_connection_params()
     names = ("host", "port", "user", "password", "dbname", "sslmode")
     known = {name: parameters[name] for name in names if parameters.get(name)}
-    return psycopg.connect(**known, autocommit=True, connect_timeout=5, keepalives_idle=10)
+    return psycopg.connect(**known, autocommit=True, connect_timeout=5, keepalives_idle=10, options=_OPTIONS)

@@ -18,12 +18,12 @@ from apps.notifications.delivering import deliver
 from apps.notifications.models import Delivery
 from apps.triggers.models import Schedule, ScheduleAlert, ScheduleRun
 from apps.triggers.schedules import firing, zone_rules
-from apps.triggers.schedules.actions import create_schedule, database_now, disable_schedule, enable_schedule
+from apps.triggers.schedules.actions import database_now, disable_schedule, enable_schedule
 from apps.triggers.schedules.firing import fire_batch, fire_due, seconds_until_next
 from apps.triggers.schedules.waiting import advance_waiting, find_late
-from apps.workflows.models import Workflow
 from tests.factories import make_version
 from tests.workers.driving import drive
+from tests.workers.schedules import make, make_due, runs, turn_back
 from workers import clock
 from workers.alerts import tell_alerts
 from workers.beat import STANDBY_SECONDS, Lead, Scheduler
@@ -35,30 +35,6 @@ WAITS = {
     "nodes": [{"key": "start", "type": "trigger.manual"}, {"key": "wait", "type": "control.delay", "config": {"seconds": 3600}}],
     "edges": [{"source": "start", "target": "wait"}],
 }
-
-
-def make(workflow: Workflow | None = None, **fields) -> Schedule:
-    workflow = workflow or make_version().workflow
-    return create_schedule(workflow=workflow, user=workflow.created_by, **{"name": "s", "kind": "cron", "cron_expr": "* * * * *", **fields})
-
-
-def turn_back(schedule: Schedule, ticks: int) -> list[datetime]:
-    """As if beat had stood still: the newest `ticks` whole minutes are not fired yet. Returns them."""
-    newest = database_now().replace(second=0, microsecond=0)
-    instants = [newest - timedelta(minutes=place) for place in reversed(range(ticks))]
-    Schedule.objects.filter(pk=schedule.pk).update(next_run_time=instants[0], next_fire_at=instants[0])
-    return instants
-
-
-def make_due(*schedules: Schedule) -> None:
-    """Let the next instant be now, at an interval of an hour."""
-    now = database_now().replace(microsecond=0)
-    for schedule in schedules:
-        Schedule.objects.filter(pk=schedule.pk).update(next_run_time=now, next_fire_at=now, anchor_at=now)
-
-
-def runs(schedule: Schedule) -> list[tuple[datetime, str]]:
-    return list(ScheduleRun.objects.filter(schedule=schedule).order_by("scheduled_for").values_list("scheduled_for", "state"))
 
 
 def test_what_is_due_is_started_once_with_its_input_and_counted():

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Count
 from django.db.models.functions import Now
 
@@ -21,6 +21,7 @@ from apps.executions.connection import fetch
 from apps.triggers.models import Schedule, ScheduleRun
 from apps.triggers.schedules import alerts, waiting
 from apps.triggers.schedules.overlap import Decision, decide
+from apps.triggers.schedules.patience import patience
 from apps.triggers.schedules.starting import Outcome, Wanted, failed, start_all
 from apps.triggers.schedules.timetables import timetable_of
 from apps.triggers.timing.misfire import Due, Misfire, find_due
@@ -66,7 +67,7 @@ def seconds_until_next() -> float | None:
 
 
 def fire_due() -> int:
-    """Fire all that is due; returns how many schedules that were."""
+    """Fire all that is due; returns how many schedules that were. Raises TooSlowError, with nothing of the batch in hand written."""
     seconds = seconds_until_next()
     if seconds is None or seconds > 0:
         return 0
@@ -84,7 +85,7 @@ def fire_due() -> int:
 
 def fire_batch() -> int:
     """Fire up to BATCH schedules in one transaction; returns how many. Those that have to wait for others are looked at after it."""
-    with transaction.atomic():
+    with patience.transaction():
         rows = _claim()
         if not rows:
             return 0

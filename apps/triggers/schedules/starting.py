@@ -14,6 +14,7 @@ from apps.engine.errors import StructForgeError
 from apps.executions.actions import MAX_STARTS, Start, Started, start_executions
 from apps.triggers.models import Schedule
 from apps.triggers.schedules.inputs import input_of
+from apps.triggers.schedules.patience import was_ended
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +80,8 @@ def _start(group: Sequence[tuple[Wanted, Start]]) -> list[Outcome]:
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
+        if was_ended(error):
+            raise
         if len(group) > 1:
             return [outcome for each in group for outcome in _start([each])]
         if not isinstance(error, StructForgeError):

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models.functions import Now
 
 from apps.engine.errors import ConflictError
@@ -14,6 +14,7 @@ from apps.executions.connection import fetch
 from apps.executions.models import ENDED_EXECUTION
 from apps.triggers.models import Schedule, ScheduleRun
 from apps.triggers.schedules import alerts
+from apps.triggers.schedules.patience import patience
 from apps.triggers.schedules.starting import Wanted, start_all
 
 log = logging.getLogger(__name__)
@@ -76,9 +77,13 @@ def advance(schedule_ids: Iterable[UUID]) -> int:
     return started
 
 
-@transaction.atomic
 def _advance(schedule_id: UUID) -> tuple[list[UUID], int]:
     """Executions to be cancelled, and how many were started."""
+    with patience.transaction():
+        return _take_turn(schedule_id)
+
+
+def _take_turn(schedule_id: UUID) -> tuple[list[UUID], int]:
     locked = Schedule.objects.select_for_update(of=("self",), skip_locked=True).select_related("workflow__published_version")
     schedule = locked.filter(pk=schedule_id).first()
     if schedule is None:
@@ -112,7 +117,7 @@ def find_late() -> int:
     """Raise alerts for runs that have not begun within their grace time; returns how many."""
     if not fetch(_IS_ANY_LATE, {})[0]["found"]:
         return 0
-    with transaction.atomic():
+    with patience.transaction():
         over = ScheduleRun.objects.filter(watched_until__lte=Now()).order_by("watched_until").select_related("schedule", "execution")
         rows = list(over.select_for_update(of=("self",), skip_locked=True)[:BATCH])
         ScheduleRun.objects.filter(pk__in=[row.pk for row in rows]).update(watched_until=None)

@@ -1,0 +1,55 @@
+"""Transactions in which schedules are locked, and which a process that stands still may not keep open.
+
+Whoever fires passes over what another one has locked. A process that is frozen, or whose machine is gone, would keep its batch from being
+fired for as long as that lasts; so PostgreSQL ends such a transaction, and whoever comes next fires what it had begun.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import Error, connection, transaction
+from psycopg import errors
+
+FIRST_SECONDS, MOST_SECONDS = 1.0, 60.0
+_SET = "select set_config('idle_in_transaction_session_timeout', %s, true)"
+
+
+class TooSlowError(psycopg.OperationalError):
+    """The transaction was ended, for its process had said nothing for too long. Nothing of it was written: a trouble that passes."""
+
+
+class Patience:
+    """seconds   how long PostgreSQL waits between two statements; twice as long after each time that it was too short, for it might
+    be the work in between that takes so long
+    """
+
+    def __init__(self) -> None:
+        self.seconds = FIRST_SECONDS
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Raises TooSlowError."""
+        try:
+            with transaction.atomic():
+                with connection.cursor() as cursor:
+                    cursor.execute(_SET, [f"{self.seconds * 1000:.0f}ms"])
+                yield
+        except Error as error:
+            if not was_ended(error):
+                raise
+            waited, self.seconds = self.seconds, min(2 * self.seconds, MOST_SECONDS)
+            raise TooSlowError(f"A transaction of schedules stood still for more than {waited:g} s; it is begun anew.") from error
+        self.seconds = FIRST_SECONDS
+
+
+patience = Patience()
+
+
+def was_ended(error: BaseException | None) -> bool:
+    """Whether that is at the bottom of it: leaving the transaction fails once more, on the connection that is gone."""
+    while error is not None:
+        if isinstance(error, errors.IdleInTransactionSessionTimeout):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
