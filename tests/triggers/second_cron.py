@@ -16,16 +16,18 @@ NAMES = {
 
 
 def instants_between(line: str, zone: str, first: date, last: date) -> list[datetime]:
-    """All instants of a line of five fields on the days from `first` to the one before `last`."""
-    minute, hour, day_of_month, month, day_of_week = re.sub("|".join(NAMES), lambda found: NAMES[found[0]], line).split()
+    """All instants of a line of five or six fields on the days from `first` to the one before `last`."""
+    *second, minute, hour, day_of_month, month, day_of_week = re.sub("|".join(NAMES), lambda found: NAMES[found[0]], line).split()
     minutes = [number for number in range(60) if _names(minute, number, 0, 59)]
+    seconds = [timedelta(seconds=number) for number in range(60) if _names(second[0] if second else "0", number, 0, 59)]
     hours = [number for number in range(24) if _names(hour, number, 0, 23)]
     found: set[datetime] = set()
     day = first
     while day < last:
         if _names(month, day.month, 1, 12) and _is_day(day, day_of_month, day_of_week):
             wanted = {(h, m) for h in hours for m in minutes}
-            found |= _every_hour(day, zone, wanted) if len(hours) == 24 else _by_name(day, zone, wanted)
+            exact, moved = (_every_hour(day, zone, wanted), set()) if len(hours) == 24 else _by_name(day, zone, wanted)
+            found |= {one + more for one in exact for more in seconds} | moved
         day += timedelta(days=1)
     return sorted(found)
 
@@ -95,17 +97,21 @@ def _every_hour(day: date, zone: str, wanted: set[tuple[int, int]]) -> set[datet
     return {one for one, hour, minute in _minutes_of(day, zone) if (hour, minute) in wanted}
 
 
-def _by_name(day: date, zone: str, wanted: set[tuple[int, int]]) -> set[datetime]:
+def _by_name(day: date, zone: str, wanted: set[tuple[int, int]]) -> tuple[set[datetime], set[datetime]]:
+    """Minutes as they are named, and the ends of gaps that stand for all that is missing."""
     if (offset := _is_plain(day, zone)) is not None:
-        return _at_offset(day, offset, wanted)
+        return _at_offset(day, offset, wanted), set()
     minutes = _minutes_of(day, zone)
-    found = set()
+    exact, moved = set(), set()
     for hour, minute in wanted:
         same = [one for one, h, m in minutes if (h, m) == (hour, minute)]
         later = [one for one, h, m in minutes if (h, m) > (hour, minute)]
         next_day = minutes[-1][0] + timedelta(minutes=1)
-        found.add(min(same) if same else min(later, default=next_day))
-    return found
+        if same:
+            exact.add(min(same))
+        else:
+            moved.add(min(later, default=next_day))
+    return exact, moved
 
 
 def _at_offset(day: date, offset: timedelta, wanted: set[tuple[int, int]]) -> set[datetime]:

@@ -113,6 +113,23 @@ def test_ten_years_of_random_lines_are_as_a_second_implementation_has_them(line,
     assert timetable.between(begin, end - timedelta(seconds=1), most=len(expected) + 1) == expected
 
 
+_SECONDS = st.sampled_from(["0", "30", "*/20", "58-59", "7,31"])
+
+
+@settings(max_examples=15)
+@given(second=_SECONDS, line=_LINES, zone=st.sampled_from(_ZONES))
+def test_a_year_of_random_lines_with_seconds_is_as_a_second_implementation_has_it(second, line, zone):
+    first, last = date(2026, 1, 1), date(2027, 1, 1)
+    expected = instants_between(f"{second} {line}", zone, first, last)
+    try:
+        timetable = by_cron(f"{second} {line}", zone)
+    except InvalidScheduleError:
+        assert expected == []
+        return
+    begin, end = (instant_of(datetime.combine(day, time()), get_zone(zone)) for day in (first, last))
+    assert timetable.between(begin, end - timedelta(seconds=1), most=len(expected) + 1) == expected
+
+
 BERLIN, NEW_YORK, LORD_HOWE = "Europe/Berlin", "America/New_York", "Australia/Lord_Howe"
 # Clocks are put forward at 2026-03-29 01:00 UTC in Berlin, at 2026-03-08 07:00 in New York, and at 2026-10-03 15:30 by half an hour on
 # Lord Howe; and back at 2026-10-25 01:00, at 2026-11-01 06:00, and at 2026-04-04 15:00.
