@@ -7,7 +7,7 @@ import time
 from django.db import InterfaceError, OperationalError
 
 from apps.executions.connection import TRANSIENT
-from apps.triggers.schedules.firing import fire_due, seconds_until_next
+from apps.triggers.schedules.firing import fire_batches, seconds_until_next
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +29,10 @@ def tick() -> float:
     """Fire what is due; returns the seconds to sleep."""
     began = time.monotonic()
     try:
-        fire_due()
         seconds = seconds_until_next()
+        if seconds is not None and seconds <= 0:
+            fire_batches()
+            seconds = seconds_until_next()
     except (*TRANSIENT, OperationalError, InterfaceError) as error:
         log.warning("The clock of schedules found no answer: %s", error)
         return AFTER_ERROR_SECONDS

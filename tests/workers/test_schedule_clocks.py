@@ -50,16 +50,16 @@ def test_what_a_frozen_process_has_locked_is_fired_by_another(monkeypatch):
     frozen.start()
     assert planned.wait(60)
     wait_until(lambda: fire_due() == 1, within_seconds=60, what="another one fires it")
-    assert patience.seconds == FIRST_SECONDS
+    before = patience.seconds
     thawed.set()
     frozen.join(60)
 
     assert len(faults) == 1
     assert (Execution.objects.count(), ScheduleRun.objects.count(), Schedule.objects.get().run_count) == (1, 1, 1)
-    assert patience.seconds == 2 * FIRST_SECONDS, "it might have been at work all the time"
+    assert patience.seconds == 2 * before, "it might have been at work all the time"
     make_due(schedule)
     assert fire_due() == 1
-    assert patience.seconds == FIRST_SECONDS
+    assert FIRST_SECONDS <= patience.seconds < 2 * before
 
 
 def test_a_frozen_beat_leads_no_longer_than_it_may_be_silent(monkeypatch):

@@ -69,8 +69,11 @@ def seconds_until_next() -> float | None:
 def fire_due() -> int:
     """Fire all that is due; returns how many schedules that were. Raises TooSlowError, with nothing of the batch in hand written."""
     seconds = seconds_until_next()
-    if seconds is None or seconds > 0:
-        return 0
+    return fire_batches() if seconds is not None and seconds <= 0 else 0
+
+
+def fire_batches() -> int:
+    """As `fire_due`, where something is known to be due."""
     fired = 0
     try:
         while count := fire_batch():

@@ -20,8 +20,10 @@ class TooSlowError(psycopg.OperationalError):
 
 
 class Patience:
-    """seconds   how long PostgreSQL waits between two statements; twice as long after each time that it was too short, for it might
-    be the work in between that takes so long
+    """seconds   how long PostgreSQL waits between two statements
+
+    Twice as long after each time that it was too short: it might be the work in between that takes so long, on a machine with much else
+    to do. From there it becomes shorter again with every transaction that ends well.
     """
 
     def __init__(self) -> None:
@@ -40,7 +42,7 @@ class Patience:
                 raise
             waited, self.seconds = self.seconds, min(2 * self.seconds, MOST_SECONDS)
             raise TooSlowError(f"A transaction of schedules stood still for more than {waited:g} s; it is begun anew.") from error
-        self.seconds = FIRST_SECONDS
+        self.seconds = max(FIRST_SECONDS, 0.9 * self.seconds)
 
 
 patience = Patience()

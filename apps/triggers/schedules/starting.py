@@ -52,6 +52,10 @@ class Outcome:
     error: dict[str, Any] | None = None
 
 
+# Runs of one workflow.
+Group = Sequence[tuple[Wanted, Start]]
+
+
 def start_all(wanted: Iterable[Wanted]) -> list[Outcome]:
     """Start each within the caller's transaction. `schedule.workflow.published_version` should have been read with the schedule."""
     outcomes: list[Outcome] = []
@@ -63,30 +67,42 @@ def start_all(wanted: Iterable[Wanted]) -> list[Outcome]:
             outcomes.append(failed(one, error))
         else:
             groups[one.schedule.workflow_id].append((one, start))
-    for group in groups.values():
-        for first in range(0, len(group), MAX_STARTS):
-            outcomes += _start(group[first : first + MAX_STARTS])
-    return outcomes
+    parts = [group[first : first + MAX_STARTS] for group in groups.values() for first in range(0, len(group), MAX_STARTS)]
+    return outcomes + (_start(parts) if parts else [])
 
 
-def _start(group: Sequence[tuple[Wanted, Start]]) -> list[Outcome]:
-    """Start runs of one workflow in one statement; where that is refused, each by itself."""
-    workflow = group[0][0].schedule.workflow
+def _start(groups: Sequence[Group]) -> list[Outcome]:
+    """Start runs, those of each group in one statement. Where one is refused, smaller parts are tried, down to each run by itself.
+
+    So there is one savepoint for all of them, as long as nothing is refused.
+    """
     try:
         with transaction.atomic():
-            started = start_executions(
-                workflow=workflow, version=workflow.published_version, starts=[start for _, start in group], trigger=TRIGGER
-            )
+            return [outcome for group in groups for outcome in _start_group(group)]
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
         if was_ended(error):
             raise
-        if len(group) > 1:
-            return [outcome for each in group for outcome in _start([each])]
+        if parts := _parts(groups):
+            return [outcome for part in parts for outcome in _start(part)]
+        [[(wanted, _)]] = groups
         if not isinstance(error, StructForgeError):
-            log.exception("Schedule %s could not start its workflow.", group[0][0].schedule.pk)
-        return [failed(group[0][0], error)]
+            log.exception("Schedule %s could not start its workflow.", wanted.schedule.pk)
+        return [failed(wanted, error)]
+
+
+def _parts(groups: Sequence[Group]) -> list[list[Group]]:
+    """Each group by itself; of one group, each run by itself; of one run, nothing."""
+    if len(groups) > 1:
+        return [[group] for group in groups]
+    [group] = groups
+    return [[[one]] for one in group] if len(group) > 1 else []
+
+
+def _start_group(group: Group) -> list[Outcome]:
+    workflow = group[0][0].schedule.workflow
+    started = start_executions(workflow=workflow, version=workflow.published_version, starts=[start for _, start in group], trigger=TRIGGER)
     return [_begun(one, made) for (one, _), made in zip(group, started, strict=True)]
 
 
