@@ -17,10 +17,11 @@ AHEAD = timedelta(seconds=3)
 
 # Rows are copied whole, so that whatever columns there are, the copies are as those that people make.
 _COPY = """
+with model as materialized (select * from schedule order by id limit %(models)s)
 insert into schedule
-select r.* from (select * from schedule order by id limit %(models)s) m cross join generate_series(1, %(copies)s) number
+select r.* from model m cross join generate_series(1, %(copies)s) number
  cross join lateral (select now() + interval '1 day' + make_interval(secs => number) as at) next
- cross join lateral jsonb_populate_record(m, jsonb_build_object(
+ cross join lateral jsonb_populate_record(m::schedule, jsonb_build_object(
      'id', gen_random_uuid(), 'anchor_at', next.at, 'next_run_time', next.at, 'next_fire_at', next.at)) r
 """
 _MAKE_DUE = "update schedule set anchor_at = %(at)s, next_run_time = %(at)s, next_fire_at = %(at)s"

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Prefetch
 from django.db.models.functions import Now
 
 from apps.executions.connection import fetch
@@ -26,6 +26,7 @@ from apps.triggers.schedules.starting import Outcome, Wanted, failed, start_all
 from apps.triggers.schedules.timetables import timetable_of
 from apps.triggers.timing.misfire import Due, Misfire, find_due
 from apps.triggers.timing.timetable import Timetable
+from apps.workflows.models import Workflow
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ log = logging.getLogger(__name__)
 BATCH = 100
 AFTER_FAULT = timedelta(hours=1)
 State = ScheduleRun.State
+_OF_WORKFLOW = (
+    *("name", "workspace", "archived_at", "published_version"),
+    *(f"published_version__{name}" for name in ("workspace", "workflow", "start")),
+)
 _UNTIL_NEXT = """
 select extract(epoch from s.next_fire_at - clock_timestamp())::float8 as seconds from schedule s
  where s.next_fire_at is not null order by s.next_fire_at limit 1
@@ -103,11 +108,9 @@ def fire_batch() -> int:
 
 def _claim() -> list[Schedule]:
     due = Schedule.objects.filter(next_fire_at__lte=Now()).order_by("next_fire_at", "workflow_id").annotate(now=Now())
-    workflow = ("workflow__name", "workflow__workspace", "workflow__archived_at", "workflow__published_version")
-    version = tuple(f"workflow__published_version__{name}" for name in ("workspace", "workflow", "start"))
-    columns = [field.name for field in Schedule._meta.concrete_fields]
-    found = due.select_for_update(of=("self",), skip_locked=True).select_related("workflow__published_version")
-    return list(found.only(*columns, *workflow, *version).prefetch_related("calendars")[:BATCH])
+    # Many of one workflow are due at once: it is read once for all of them.
+    workflows = Workflow.objects.select_related("published_version").only(*_OF_WORKFLOW)
+    return list(due.select_for_update(skip_locked=True).prefetch_related(Prefetch("workflow", workflows), "calendars")[:BATCH])
 
 
 def _busy(rows: Sequence[Schedule]) -> tuple[set[UUID], dict[UUID, int]]:
