@@ -11,6 +11,7 @@ from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
+from apps.executions import handoff
 from apps.executions.actions import cancel_execution
 from apps.executions.connection import fetch
 from apps.executions.models import Execution
@@ -21,6 +22,7 @@ from apps.triggers.schedules import firing, zone_rules
 from apps.triggers.schedules.actions import database_now, disable_schedule, enable_schedule
 from apps.triggers.schedules.firing import fire_batch, fire_due, seconds_until_next
 from apps.triggers.schedules.waiting import advance_waiting, find_late
+from tests.chaos.processes import wait_until
 from tests.factories import make_version
 from tests.workers.driving import drive
 from tests.workers.schedules import make, make_due, runs, turn_back
@@ -202,6 +204,14 @@ def test_a_one_off_is_deleted_once_it_ran_and_kept_when_it_did_not():
     assert ScheduleAlert.objects.get().schedule == missed
 
 
+def test_an_interval_fires_for_the_first_time_once_it_has_passed():
+    schedule = make(kind="interval", cron_expr=None, interval_seconds=3600)
+    assert schedule.next_run_time == schedule.anchor_at + timedelta(hours=1)
+    assert schedule.created_at - schedule.anchor_at < timedelta(minutes=1)
+    at_once = make(kind="interval", cron_expr=None, interval_seconds=3600, start_at=database_now() + timedelta(minutes=10))
+    assert timedelta(0) <= at_once.next_run_time - at_once.start_at < timedelta(seconds=1), "start_at is one of its instants"
+
+
 def test_a_delay_runs_once_unless_it_is_to_run_again():
     schedule = make(kind="delay", cron_expr=None, delay_seconds=10, delay_factor=2.0)
     assert (schedule.max_runs, schedule.next_run_time - schedule.anchor_at >= timedelta(seconds=10)) == (1, True)
@@ -298,6 +308,22 @@ def test_a_thousand_schedules_of_many_workflows_take_few_statements():
     assert len(few) <= 4 + 12, [query["sql"][:80] for query in few]
 
 
+def test_runs_of_many_workflows_share_messages_as_those_of_one_do(monkeypatch):
+    workflows = [make_version().workflow for _ in range(4)]
+    make_due(*[make(workflow, kind="interval", cron_expr=None, interval_seconds=3600) for _ in range(15) for workflow in workflows])
+    sent, messages = [], handoff._messages
+
+    def seen(ready, among):
+        found = list(messages(ready, among))
+        sent.extend(found)
+        return found
+
+    monkeypatch.setattr(handoff, "_messages", seen)
+    assert fire_batch() == 60
+    # Of sixty, seven share a message: of each workflow 7, 7 and 1.
+    assert sorted(len(arguments[0]) for task, arguments, _ in sent if task == handoff.RUN_EXECUTIONS) == [1] * 4 + [7] * 8
+
+
 def test_the_clock_sleeps_until_the_next_and_looks_at_an_index_alone():
     assert seconds_until_next() is None
     assert clock.tick() == clock.MAX_SLEEP_SECONDS
@@ -352,7 +378,7 @@ def test_of_two_beats_one_sends_the_periodic_tasks_and_the_other_takes_over():
         assert not second.hold()
         assert first.hold()
         first._connection.close()
-        assert second.hold()
+        wait_until(second.hold, within_seconds=60, what="the server has seen it go")
         assert not first.hold()
     finally:
         first.drop()
@@ -375,6 +401,7 @@ def test_a_beat_that_takes_over_sends_a_task_of_the_operator_once():
         assert sent.count("mine") == 1
         beats[0].sync()
         beats[0]._lead.drop()
+        wait_until(beats[1]._lead.hold, within_seconds=60, what="the server has seen it go")
         for _ in range(4):
             beats[1].tick()
         assert sent.count("mine") == 1

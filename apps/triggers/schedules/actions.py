@@ -95,6 +95,9 @@ def draft(*, workflow: Workflow, user: User | None, anchor_at: datetime, **field
     """A schedule that is not saved."""
     if fields.get("kind") == Schedule.Kind.DELAY and fields.get("max_runs") is None:
         fields["max_runs"] = 1
+    if fields.get("kind") == Schedule.Kind.INTERVAL:
+        # Instants are whole seconds: counted from the next one, the first of them would be that second, and not an interval away.
+        anchor_at = anchor_at.replace(microsecond=0)
     given = {name: value for name, value in fields.items() if value is not None}
     return Schedule(workspace_id=workflow.workspace_id, workflow=workflow, user=user, anchor_at=anchor_at, **given)
 

@@ -72,7 +72,7 @@ def seconds_until_next() -> float | None:
 
 
 def fire_due() -> int:
-    """Fire all that is due; returns how many schedules that were. Raises TooSlowError, with nothing of the batch in hand written."""
+    """Fire all that is due; returns how many schedules that were."""
     seconds = seconds_until_next()
     return fire_batches() if seconds is not None and seconds <= 0 else 0
 
@@ -93,17 +93,21 @@ def fire_batches() -> int:
 
 def fire_batch() -> int:
     """Fire up to BATCH schedules in one transaction; returns how many. Those that have to wait for others are looked at after it."""
-    with patience.transaction():
-        rows = _claim()
-        if not rows:
-            return 0
-        now: datetime = rows[0].now  # type: ignore[attr-defined]  # read with the rows
-        open_ones, queues = _busy(rows)
-        fires = [_plan(row, now, is_open=row.pk in open_ones, waiting=queues.get(row.pk, 0)) for row in rows]
-        _fire(fires)
+    fires = patience.run(_fire_claimed)
     if waits := [fire.schedule.pk for fire in fires if fire.decision.wait]:
         waiting.advance(waits)
-    return len(rows)
+    return len(fires)
+
+
+def _fire_claimed() -> list[_Fire]:
+    rows = _claim()
+    if not rows:
+        return []
+    now: datetime = rows[0].now  # type: ignore[attr-defined]  # read with the rows
+    open_ones, queues = _busy(rows)
+    fires = [_plan(row, now, is_open=row.pk in open_ones, waiting=queues.get(row.pk, 0)) for row in rows]
+    _fire(fires)
+    return fires
 
 
 def _claim() -> list[Schedule]:

@@ -4,13 +4,18 @@ Whoever fires passes over what another one has locked. A process that is frozen,
 fired for as long as that lasts; so PostgreSQL ends such a transaction, and whoever comes next fires what it had begun.
 """
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import psycopg
 from django.db import Error, connection, transaction
 from psycopg import errors
 
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 FIRST_SECONDS, MOST_SECONDS = 1.0, 60.0
 _SET = "select set_config('idle_in_transaction_session_timeout', %s, true)"
 
@@ -29,9 +34,19 @@ class Patience:
     def __init__(self) -> None:
         self.seconds = FIRST_SECONDS
 
+    def run(self, work: Callable[[], T]) -> T:
+        """Do `work` in a transaction, anew where PostgreSQL has ended it. Raises TooSlowError where that does not help any more."""
+        while True:
+            try:
+                with self._transaction():
+                    return work()
+            except TooSlowError as error:
+                if connection.in_atomic_block or self.seconds >= MOST_SECONDS:
+                    raise
+                log.warning("%s", error)
+
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Raises TooSlowError."""
+    def _transaction(self) -> Iterator[None]:
         try:
             with transaction.atomic():
                 with connection.cursor() as cursor:

@@ -78,7 +78,7 @@ def _start(groups: Sequence[Group]) -> list[Outcome]:
     """
     try:
         with transaction.atomic():
-            return [outcome for group in groups for outcome in _start_group(group)]
+            return [outcome for group in groups for outcome in _start_group(group, among=sum(map(len, groups)))]
     except (OperationalError, InterfaceError):
         raise
     except Exception as error:
@@ -100,9 +100,11 @@ def _parts(groups: Sequence[Group]) -> list[list[Group]]:
     return [[[one]] for one in group] if len(group) > 1 else []
 
 
-def _start_group(group: Group) -> list[Outcome]:
+def _start_group(group: Group, *, among: int) -> list[Outcome]:
     workflow = group[0][0].schedule.workflow
-    started = start_executions(workflow=workflow, version=workflow.published_version, starts=[start for _, start in group], trigger=TRIGGER)
+    started = start_executions(
+        workflow=workflow, version=workflow.published_version, starts=[start for _, start in group], trigger=TRIGGER, among=among
+    )
     return [_begun(one, made) for (one, _), made in zip(group, started, strict=True)]
 
 

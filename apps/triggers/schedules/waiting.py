@@ -3,6 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 from uuid import UUID
 
 from django.db import connection
@@ -68,22 +69,17 @@ def advance(schedule_ids: Iterable[UUID]) -> int:
     """For each schedule: start its oldest waiting run, or where one is open and is to be cancelled, cancel that."""
     started = 0
     for schedule_id in schedule_ids:
-        to_cancel, begun = _advance(schedule_id)
+        to_cancel, begun = patience.run(partial(_advance, schedule_id))
         started += begun
         for execution_id in to_cancel:
             _cancel(execution_id)
         if to_cancel:
-            started += _advance(schedule_id)[1]  # what had not begun has ended at once
+            started += patience.run(partial(_advance, schedule_id))[1]  # what had not begun has ended at once
     return started
 
 
 def _advance(schedule_id: UUID) -> tuple[list[UUID], int]:
     """Executions to be cancelled, and how many were started."""
-    with patience.transaction():
-        return _take_turn(schedule_id)
-
-
-def _take_turn(schedule_id: UUID) -> tuple[list[UUID], int]:
     locked = Schedule.objects.select_for_update(of=("self",), skip_locked=True).select_related("workflow__published_version")
     schedule = locked.filter(pk=schedule_id).first()
     if schedule is None:
@@ -117,12 +113,15 @@ def find_late() -> int:
     """Raise alerts for runs that have not begun within their grace time; returns how many."""
     if not fetch(_IS_ANY_LATE, {})[0]["found"]:
         return 0
-    with patience.transaction():
-        over = ScheduleRun.objects.filter(watched_until__lte=Now()).order_by("watched_until").select_related("schedule", "execution")
-        rows = list(over.select_for_update(of=("self",), skip_locked=True)[:BATCH])
-        ScheduleRun.objects.filter(pk__in=[row.pk for row in rows]).update(watched_until=None)
-        late = [row for row in rows if row.execution is None or (row.execution.started_at is None and row.execution.finished_at is None)]
-        alerts.raise_late(late)
+    return patience.run(_find_late)
+
+
+def _find_late() -> int:
+    over = ScheduleRun.objects.filter(watched_until__lte=Now()).order_by("watched_until").select_related("schedule", "execution")
+    rows = list(over.select_for_update(of=("self",), skip_locked=True)[:BATCH])
+    ScheduleRun.objects.filter(pk__in=[row.pk for row in rows]).update(watched_until=None)
+    late = [row for row in rows if row.execution is None or (row.execution.started_at is None and row.execution.finished_at is None)]
+    alerts.raise_late(late)
     return len(late)
 
 
