@@ -14,6 +14,7 @@ api = [
     path("", include("apps.workflows.api.urls")),
     path("", include("apps.templates.api.urls")),
     path("", include("apps.executions.api.urls")),
+    path("", include("apps.triggers.api.urls")),
     path("", include("apps.audit.api.urls")),
     path("", include("apps.quotas.api.urls")),
     path("", include("apps.notifications.api.urls")),

@@ -1,4 +1,4 @@
-"""What need not be prompt: pruning the audit log, measuring what is stored. Beside the sweepers, which must not wait for it."""
+"""What need not be prompt: pruning, measuring what is stored, new rules of time zones. Beside the sweepers, which must not wait for it."""
 
 import logging
 import threading
@@ -10,6 +10,7 @@ from django.utils import timezone
 from apps.audit import actions as audit
 from apps.core.connections import release_connection
 from apps.quotas import actions as quotas
+from apps.triggers.schedules import zone_rules
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +20,7 @@ MAX_MEASURED = 20  # workspaces in one round
 
 def keep_house() -> None:
     """One round: each part by itself, so that none keeps the others from their work."""
-    for part in (_prune_audit, _measure_storage, quotas.forget_old_days):
+    for part in (_prune_audit, _measure_storage, quotas.forget_old_days, zone_rules.follow):
         try:
             part()
         except Exception:

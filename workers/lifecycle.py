@@ -17,7 +17,7 @@ from apps.core import garbage
 from apps.executions import protocol
 from apps.executions.connection import TRANSIENT, close_pool
 from apps.nodes import registry
-from workers import host, housekeeping
+from workers import clock, host, housekeeping
 from workers.heartbeat import Heartbeat
 from workers.leases import mark_pool_child
 from workers.sweepers import Sweeper
@@ -38,6 +38,7 @@ def _sweep(*, slowness: float) -> None:
 def beat_started(**_: Any) -> None:
     """Beat is the clock of the installation: its sweepers run at full pace."""
     _sweep(slowness=1.0)
+    threading.Thread(target=clock.run, args=(_stop,), name="clock", daemon=True).start()
     threading.Thread(target=housekeeping.run, args=(_stop,), name="housekeeping", daemon=True).start()
 
 

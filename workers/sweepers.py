@@ -34,7 +34,11 @@ from apps.executions.result_cache import PRUNE as PRUNE_RESULTS
 from apps.executions.settling import settle_held
 from apps.executions.waking import PRUNE as PRUNE_EVENTS
 from apps.executions.waking import deliver_event
+from apps.triggers.schedules.firing import fire_due
+from apps.triggers.schedules.waiting import PRUNE as PRUNE_SCHEDULE_RUNS
+from apps.triggers.schedules.waiting import advance_waiting, find_late
 from workers import aftermath, host
+from workers.alerts import tell_alerts
 from workers.epoch import Epoch
 from workers.feeding import Feeder
 
@@ -112,6 +116,9 @@ class Sweeper:
             self._feeder.feed: 0.25,
             self.deliver_events: 1.0,
             self.keep_holds: 1.0,
+            self.fire_schedules: 1.0,
+            self.advance_schedules: 1.0,
+            self.tell_alerts: 2.0,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -247,6 +254,18 @@ class Sweeper:
         """Put aside what is held, end the holds that are over, and send what released ones had put aside."""
         return sweep_holds()
 
+    def fire_schedules(self) -> int:
+        """Fire the schedules that are due. The clock of a beat has done it already, where there is one."""
+        return fire_due()
+
+    def advance_schedules(self) -> int:
+        """Start the runs of schedules whose turn has come, and raise alerts for those that are late."""
+        return advance_waiting() + find_late()
+
+    def tell_alerts(self) -> int:
+        """Write down whom the new alerts of schedules are to be told to."""
+        return tell_alerts()
+
     def check_invariants(self) -> int:
         rows = fetch("select * from broken_invariants_v1()", {})
         for row in rows:
@@ -258,8 +277,9 @@ class Sweeper:
         return advance_bulk_reruns()
 
     def prune_expired(self) -> int:
-        """Delete sessions, cached values and cached results that have expired, and events of long ago."""
-        return sum(len(rows) for statement in (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS) for rows in _batches(statement))
+        """Delete sessions, cached values and cached results that have expired, and events and runs of schedules of long ago."""
+        statements = (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS, PRUNE_SCHEDULE_RUNS)
+        return sum(len(rows) for statement in statements for rows in _batches(statement))
 
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
         send(ready_of(row) for row in rows)

@@ -117,8 +117,12 @@ def start_executions(
     started_by: User | None = None,
     trigger: str = "api",
     priority: str | None = None,
+    among: int = 0,
 ) -> list[Started]:
-    """Start up to 1,000 executions of one version in one statement: all or none. As `start_execution` otherwise."""
+    """Start up to 1,000 executions of one version in one statement: all or none. As `start_execution` otherwise.
+
+    among   how many the caller starts in all, of other versions too: the more there are, the more brief node runs share a message
+    """
     if len(starts) > MAX_STARTS:
         raise TooManyStartsError(f"Found {len(starts)} starts; at most {MAX_STARTS} are taken at once.", found=len(starts))
     check_not_archived(workflow)
@@ -128,7 +132,7 @@ def start_executions(
     _check_inputs(version, starts)
     plan: StartPlan = version.start
     priority = priority or plan["priority"] or ("high" if trigger in HIGH_PRIORITY_TRIGGERS else "normal")
-    sent = backlog.starts_to_send(plan, priority, len(starts))
+    sent = backlog.starts_to_send(plan, priority, len(starts), among=among)
     # One statement, and so a transaction of its own where the caller has none open.
     started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority, sent=sent)
     ready = [
@@ -137,7 +141,7 @@ def start_executions(
         if one.created and not one.is_limited
         for entry in plan["entries"]
     ]
-    transaction.on_commit(lambda: handoff.send(ready), robust=True)
+    transaction.on_commit(lambda: handoff.send(ready, among=among), robust=True)
     if any(one.is_limited for one in started):
         transaction.on_commit(lambda: admission.admit(workspace_id=version.workspace_id, workflow_id=version.workflow_id), robust=True)
     return started

@@ -53,15 +53,16 @@ def length_of(queue: str) -> int:
     return length
 
 
-def starts_to_send(plan: Mapping[str, Any], priority: str, count: int) -> int:
+def starts_to_send(plan: Mapping[str, Any], priority: str, count: int, *, among: int = 0) -> int:
     """How many of `count` starts are to be sent at once; the others wait for the sweepers.
 
-    plan   `WorkflowVersion.start`
+    plan    `WorkflowVersion.start`
+    among   as `handoff.send` has it
     """
     entries = plan["entries"]
     if not entries:
         return count
-    per_message = share(count) if all(entry["brief"] for entry in entries) else 1
+    per_message = share(max(count, among)) if all(entry["brief"] for entry in entries) else 1
     wanted = ceil(count / per_message) * len(entries)
     most = min(WINDOW_MESSAGES, WINDOW_RUNS // per_message)
     granted = _room.take(queue_name(entries[0]["queue"], priority), wanted, most=most)

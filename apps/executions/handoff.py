@@ -55,9 +55,12 @@ def publishing() -> Iterator[Producer]:
         log.warning("The broker did not take a message: %s", error)
 
 
-def send(ready: Iterable[Ready]) -> None:
-    """Point workers at queued node runs."""
-    messages = list(_messages(list(ready)))
+def send(ready: Iterable[Ready], *, among: int = 0) -> None:
+    """Point workers at queued node runs.
+
+    among   of how many that are sent at about the same time these are a part; 0: they are all
+    """
+    messages = list(_messages(list(ready), among))
     if not messages:
         return
     with publishing() as producer:
@@ -65,7 +68,7 @@ def send(ready: Iterable[Ready]) -> None:
             current_app.send_task(task, args=arguments, queue=queue, producer=producer)
 
 
-def _messages(ready: Sequence[Ready]) -> Iterator[Message]:
+def _messages(ready: Sequence[Ready], among: int) -> Iterator[Message]:
     shared: dict[tuple[UUID, str, str, str], list[str]] = defaultdict(list)
     for one in ready:
         queue = queue_name(one.queue, one.priority)
@@ -74,7 +77,7 @@ def _messages(ready: Sequence[Ready]) -> Iterator[Message]:
         else:
             yield RUN_NODE, [str(one.execution_id), [one.key], one.path, str(one.version_id)], queue
     for (version_id, key, path, queue), executions in shared.items():
-        size = share(len(executions))
+        size = share(max(len(executions), among))
         for start in range(0, len(executions), size):
             yield RUN_EXECUTIONS, [executions[start : start + size], key, path, str(version_id)], queue
 

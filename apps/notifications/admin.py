@@ -37,7 +37,8 @@ class DeliveryAdmin(IdSearch, ReadOnlyAdmin):
 
     @admin.display(description="workflow")
     def workflow_name(self, delivery: Delivery) -> str:
-        return delivery.execution.workflow.name
+        told = delivery.execution.workflow.name if delivery.execution else delivery.event
+        return str(told)
 
     @admin.display(description="state", ordering="state")
     def state_badge(self, delivery: Delivery) -> SafeString:
@@ -56,12 +57,11 @@ class DeliveryAdmin(IdSearch, ReadOnlyAdmin):
 
     def _content(self, delivery: Delivery, may_steer: bool) -> dict[str, Any]:
         url = reverse("admin:delivery_redeliver", args=[delivery.pk])
-        execution = reverse("admin:executions_execution_change", args=[delivery.execution_id])
         is_pending = delivery.state == Delivery.State.PENDING
         documents = {"Why the last attempt failed": delivery.error, "What is told": delivery.payload}
         return {
             "facts": [
-                ("Execution", format_html('<a href="{}">{}</a>', execution, delivery.execution_id)),
+                ("Execution", _execution(delivery)),
                 ("State", self.state_badge(delivery)),
                 ("Attempts", delivery.attempts),
                 ("Next try", delivery.next_try_at if is_pending else "–"),
@@ -83,6 +83,13 @@ class DeliveryAdmin(IdSearch, ReadOnlyAdmin):
         return act(
             request, send_again, done="It is sent again.", back_to=reverse("admin:notifications_delivery_change", args=[delivery.pk])
         )
+
+
+def _execution(delivery: Delivery) -> str | SafeString:
+    if delivery.execution_id is None:
+        return "–"
+    address = reverse("admin:executions_execution_change", args=[delivery.execution_id])
+    return format_html('<a href="{}">{}</a>', address, delivery.execution_id)
 
 
 @admin.register(SigningKey)

@@ -26,6 +26,9 @@ _SUBJECTS = {
     "cancelled": "{workflow} was cancelled",
     "retrying": "{workflow} has failed, and is tried again",
     "compensation_failed": "{workflow}: not everything could be undone",
+    "schedule_missed": "{workflow}: a scheduled run was missed",
+    "schedule_failed": "{workflow}: a scheduled run could not be started",
+    "schedule_late": "{workflow}: a scheduled run is late",
 }
 
 
@@ -78,8 +81,25 @@ def send_webhook(delivery: Delivery) -> None:
 
 
 def _text(told: Mapping[str, Any]) -> str:
+    facts = _of_schedule(told) if "schedule" in told else _of_execution(told)
+    return "\n".join(f"{name + ':':14}{value}" for name, value in facts.items() if value) + "\n"
+
+
+def _of_schedule(told: Mapping[str, Any]) -> dict[str, Any]:
+    alert, error = told["alert"], told["error"]
+    return {
+        "Workflow": told["workflow"]["name"],
+        "Schedule": told["schedule"]["name"],
+        "Runs": alert["count"],
+        "First for": alert["first_for"],
+        "Last for": alert["last_for"],
+        "Error": f"{error['code']}: {error['message']}" if error else None,
+    }
+
+
+def _of_execution(told: Mapping[str, Any]) -> dict[str, Any]:
     execution, error = told["execution"], told["error"]
-    facts = {
+    return {
         "Workflow": f"{told['workflow']['name']}, version {told['workflow']['version']}",
         "Execution": execution["id"],
         "Business key": execution["business_key"],
@@ -89,7 +109,6 @@ def _text(told: Mapping[str, Any]) -> str:
         "Error": f"{error['code']}: {error['message']}" if error else None,
         "See": f"{settings.PUBLIC_URL.rstrip('/')}/executions/{execution['id']}" if settings.PUBLIC_URL else None,
     }
-    return "\n".join(f"{name + ':':14}{value}" for name, value in facts.items() if value) + "\n"
 
 
 def _one_line(text: str) -> str:

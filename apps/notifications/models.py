@@ -12,12 +12,16 @@ from apps.executions.models import Execution
 
 class DeliveryQuerySet(models.QuerySet["Delivery"]):
     def visible_to(self, user: User) -> "DeliveryQuerySet":
-        """Those about executions that `user` may see."""
-        return self if user.access.is_operator else self.filter(execution__in=Execution.objects.visible_to(user))
+        """Those about executions that `user` may see, and those about schedules of their workspaces."""
+        access = user.access
+        if access.is_operator:
+            return self
+        of_schedules = Q(execution__isnull=True, workspace__in=access.workspaces_with(Permission.EXECUTION_VIEW))
+        return self.filter(Q(execution__in=Execution.objects.visible_to(user)) | of_schedules)
 
 
 class Delivery(models.Model):
-    """One message to one address about one end of an execution. It arrives at least once; its id is the same each time."""
+    """One message to one address about an end of an execution or an alert of a schedule. It arrives at least once, under one id."""
 
     class Channel(models.TextChoices):
         EMAIL = "email"
@@ -30,8 +34,12 @@ class Delivery(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, on_delete=models.CASCADE, related_name="+", db_index=False)
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="deliveries")
-    event = models.CharField(max_length=32, help_text="success, failed, cancelled, retrying or compensation_failed.")
+    execution = models.ForeignKey(
+        Execution, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries", help_text="None: it is about a schedule."
+    )
+    event = models.CharField(
+        max_length=32, help_text="success, failed, cancelled, retrying, compensation_failed, or schedule_ and its kind."
+    )
     channel = models.CharField(max_length=8, choices=Channel.choices)
     target = models.CharField(max_length=2000, help_text="An address, or a URL.")
     payload = models.JSONField(help_text="What is told.")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from uuid import UUID
 
 from apps.engine.definition import ByWebhook, Event, Settings
 from apps.executions.follow_ups.accounts import account_of
@@ -15,6 +16,21 @@ def note(execution: Execution, events: Iterable[Event], settings: Settings) -> N
     if wanted:
         told = account_of(execution)
         Delivery.objects.bulk_create(_delivery(execution, event, channel, target, told) for event, channel, target in wanted)
+
+
+def note_of_schedule(*, workspace_id: UUID, kind: str, targets: Iterable[str], at: str, told: dict[str, Any]) -> None:
+    """Make a delivery of an alert for each mail address and URL.
+
+    at     when it was raised, ISO 8601
+    told   {"schedule", "workflow", "alert", "error"}
+    """
+    payload = {"type": f"schedule.{kind}", "timestamp": at, "data": told}
+    common: dict[str, Any] = {"workspace_id": workspace_id, "event": f"schedule_{kind}", "payload": payload}
+    Delivery.objects.bulk_create(Delivery(**common, channel=_channel(target), target=target) for target in dict.fromkeys(targets))
+
+
+def _channel(target: str) -> Delivery.Channel:
+    return Delivery.Channel.WEBHOOK if target.startswith(("http://", "https://")) else Delivery.Channel.EMAIL
 
 
 def _targets(settings: Settings, event: Event) -> Iterator[tuple[Delivery.Channel, str]]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
+from apps.accounts.queries import get_workspace
 from apps.engine.errors import NotFoundError
 from apps.notifications.models import Delivery, DeliveryQuerySet
 from apps.workflows.access import require
@@ -32,7 +33,10 @@ def get_delivery(user: User, delivery_id: UUID) -> Delivery:
 
 
 def check_redeliverable(user: User, delivery: Delivery) -> None:
-    """Raise NotAllowedError unless `user` may steer executions of the workflow."""
+    """Raise NotAllowedError unless `user` may steer executions of the workflow, or of the workspace where it is about a schedule."""
+    if delivery.execution is None:
+        get_workspace(user, delivery.workspace_id, Permission.EXECUTION_OPERATE)
+        return
     require(user, delivery.execution.workflow, Permission.EXECUTION_OPERATE)
 
 

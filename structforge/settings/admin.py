@@ -48,6 +48,10 @@ UNFOLD = {
                 "title": "Work",
                 "items": [
                     _link("Executions", "play_circle", "executions_execution", "executions.view_execution"),
+                    _link("Schedules", "schedule", "triggers_schedule", "triggers.view_schedule"),
+                    _link("Schedule runs", "event_repeat", "triggers_schedulerun", "triggers.view_schedulerun"),
+                    _link("Schedule alerts", "notification_important", "triggers_schedulealert", "triggers.view_schedulealert"),
+                    _link("Schedule calendars", "event_busy", "triggers_schedulecalendar", "triggers.view_schedulecalendar"),
                     _link("Node runs", "list_alt", "executions_noderun", "executions.view_noderun"),
                     _link("Iterations", "repeat", "executions_iteration", "executions.view_iteration"),
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
     "apps.workflows",
     "apps.templates",
     "apps.executions",
+    "apps.triggers",
     "apps.notifications",
     "apps.fleet",
 ]
@@ -154,7 +155,7 @@ CELERY_WORKER_MAX_TASKS_PER_CHILD = 10_000
 CELERY_WORKER_MAX_MEMORY_PER_CHILD = 400_000  # KiB
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BEAT_SCHEDULER = "workers.beat:Scheduler"  # django-celery-beat's, in any number of copies, and the clock of schedules
 CELERY_DB_REUSE_MAX = 500  # else a new PostgreSQL connection for each task that uses Django's
 
 # Names that expressions read as `env.<name>`: values of the installation that are no secret.
@@ -337,6 +338,12 @@ SPECTACULAR_SETTINGS = {
         "ExportKind": ["workflow", "bundle"],
         "FollowUpKind": ["compensation", "retry", "error"],
         "Permission": [permission.value for permission in Permission],
+        "ScheduleKind": "apps.triggers.models.Schedule.Kind",
+        "ScheduleStatus": ["active", "disabled", "ended"],
+        "ScheduleRunState": "apps.triggers.models.ScheduleRun.State",
+        "OriginEnum": "apps.executions.models.NodeRun.Origin",
+        "ScheduleRunOrigin": "apps.triggers.models.ScheduleRun.Origin",
+        "ScheduleAlertKind": "apps.triggers.models.ScheduleAlert.Kind",
         "TemplateStatus": "apps.templates.models.Status",
         "TemplateVisibility": "apps.templates.models.Visibility",
         "TemplateCategory": "apps.templates.categories.Category",

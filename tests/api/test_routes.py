@@ -14,6 +14,7 @@ from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
 from apps.audit.models import AuditEntry
 from apps.executions.models import Execution, FollowUp
 from apps.notifications.models import Delivery
+from apps.triggers.models import ScheduleAlert
 from apps.workflows.drafts import keep_draft
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
@@ -84,6 +85,8 @@ class Route:
 SECRET_NAME = "the ledger of Ada"
 LIMITS = {"max_running": 10, "max_seconds": None, "each_person": 5, "people": []}
 START = {"input": {"amount": 1}}
+SCHEDULE = {"workflow": "<workflow_id>", "name": "another", "cron_expr": "0 6 * * *", **START}
+BACKFILL = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-03T00:00:00Z"}
 KEY = {"name": "ci", "scopes": ["workflow.view"]}
 SERVICE_ACCOUNTS = "workspaces/<uuid:workspace_id>/service-accounts"
 SERVICE_ACCOUNT = f"{SERVICE_ACCOUNTS}/<uuid:account_id>"
@@ -283,6 +286,24 @@ ROUTES = [
     Route("post", "executions/<uuid:execution_id>/step", ok=409, needs=P.EXECUTION_OPERATE, body={"node": "start"}),
     Route("post", "executions/<uuid:execution_id>/continue", ok=409, needs=P.EXECUTION_OPERATE),
     Route("post", "executions/<uuid:execution_id>/edit", ok=409, needs=P.EXECUTION_OPERATE, body={"variables": {"x": 1}}),
+    Route("get", "schedules", others=200),
+    Route("post", "schedules", ok=201, needs=P.WORKFLOW_EDIT, body=SCHEDULE),
+    Route("post", "schedules/preview", others=200, body={"cron_expr": "0 6 * * *"}),
+    Route("get", "schedules/<uuid:schedule_id>", needs=P.WORKFLOW_VIEW),
+    Route("patch", "schedules/<uuid:schedule_id>", needs=P.WORKFLOW_EDIT, body={"name": "new"}),
+    Route("delete", "schedules/<uuid:schedule_id>", ok=204, apart=True),
+    Route("post", "schedules/<uuid:schedule_id>/enable", needs=P.WORKFLOW_EDIT),
+    Route("post", "schedules/<uuid:schedule_id>/disable", needs=P.WORKFLOW_EDIT),
+    Route("get", "schedules/<uuid:schedule_id>/preview", needs=P.WORKFLOW_VIEW),
+    Route("post", "schedules/<uuid:schedule_id>/backfill", ok=202, needs=P.WORKFLOW_EDIT, body=BACKFILL),
+    Route("get", "schedules/<uuid:schedule_id>/runs", needs=P.WORKFLOW_VIEW),
+    Route("get", "schedule-alerts", others=200),
+    Route("post", "schedule-alerts/<uuid:alert_id>/close", apart=True),
+    Route("get", "schedule-calendars", others=200),
+    Route("post", "schedule-calendars", ok=201, others=201, body={"name": "another", "days": ["SUN"]}),
+    Route("get", "schedule-calendars/<uuid:calendar_id>", apart=True),
+    Route("patch", "schedule-calendars/<uuid:calendar_id>", apart=True, body={"days": ["SAT"]}),
+    Route("delete", "schedule-calendars/<uuid:calendar_id>", ok=204, apart=True),
     Route("get", "holds", others=200),
     Route("post", "holds", ok=201, needs=P.WORKFLOW_EDIT, body={"scope": "workflow", "workflow": "<workflow_id>", "reason": "x"}),
     Route("get", "holds/<uuid:hold_id>", needs=P.WORKFLOW_VIEW, refused=404),
@@ -372,6 +393,11 @@ def make_things(ada: ApiClient) -> dict[str, str]:
         "<uuid:delivery_id>": make_follow_up_and_delivery(started["id"]),
         "<workspace_id>": workspace,
         "<uuid:hold_id>": ada.post_json("/holds", {"scope": "workflow", "workflow": made["id"], "reason": SECRET_NAME}, 201)["id"],
+        "<uuid:schedule_id>": (schedule := ada.post_json("/schedules", {**SCHEDULE, "workflow": made["id"], "name": SECRET_NAME}, 201))[
+            "id"
+        ],
+        "<uuid:alert_id>": make_alert(schedule),
+        "<uuid:calendar_id>": ada.post_json("/schedule-calendars", {"name": SECRET_NAME, "days": []}, 201)["id"],
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:quota_id>": str(uuid4()),
@@ -384,6 +410,13 @@ def make_things(ada: ApiClient) -> dict[str, str]:
         "<version_id>": made["version"]["id"],
         **{f"<uuid:{name}>": value for name, value in organisation.items()},
     }
+
+
+def make_alert(schedule: dict[str, str]) -> str:
+    """An expected run that did not start."""
+    at = schedule["next_run_time"]
+    common = {"workspace_id": schedule["workspace"], "workflow_id": schedule["workflow"], "schedule_id": schedule["id"]}
+    return str(ScheduleAlert.objects.create(**common, schedule_name=SECRET_NAME, kind="missed", first_for=at, last_for=at).pk)
 
 
 def make_follow_up_and_delivery(execution_id: str) -> str:
@@ -494,6 +527,7 @@ WITHOUT_ENTRY = {
     "executions/<uuid:execution_id>/rerun",
     "signals",
     "workflows/validate",
+    "schedules/preview",
     "expressions/check",
     "workflows/<uuid:workflow_id>/versions",
     "workflows/<uuid:workflow_id>/versions/<int:number>/rollback",
@@ -547,6 +581,9 @@ EXAMPLES = {
     "<uuid:link_id>": "0" * 32,
     "<str:token>": "token",
     "<uuid:hold_id>": "0" * 32,
+    "<uuid:schedule_id>": "0" * 32,
+    "<uuid:alert_id>": "0" * 32,
+    "<uuid:calendar_id>": "0" * 32,
     **{f"<uuid:{name}>": "0" * 32 for name in ("user_id", "role_id", "team_id", "invitation_id")},
     "<uuid:quota_id>": "0" * 32,
     "<int:number>": "1",

@@ -50,3 +50,10 @@ def start_seconds(count: int) -> float:
         return float(clock.delay().get(timeout=PATIENCE_SECONDS, interval=0.001)) - called
 
     return statistics.median(one() for _ in range(count))
+
+
+def seconds_until_all_start(count: int) -> float:
+    """W6: from the first `delay()` of many to the first line of the last task."""
+    called = time.time()
+    results = [clock.delay() for _ in range(count)]
+    return max(float(result.get(timeout=PATIENCE_SECONDS, interval=0.001)) for result in results) - called

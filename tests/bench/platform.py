@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from apps.fleet.embedded.ports import free_port
 from apps.fleet.fleets import FLEETS
 from tests.bench.client import Client, UnexpectedAnswerError
 from tests.bench.memory import Watch, pss_mib, tree
+from tests.chaos.cpu_time import cpu_with_children
 from tests.chaos.processes import Process, python, wait_until
 from tests.chaos.stack import Stack
 
@@ -63,6 +66,10 @@ class Platform:
         """Memory of all processes of `manage.py up`, and of the plain worker, after a while of doing nothing."""
         time.sleep(IDLE_SECONDS)
         return pss_mib(tree(self.up.pid)), pss_mib(tree(self.plain.pid))
+
+    def cpu_seconds(self) -> float:
+        """What all processes of `manage.py up` and PostgreSQL have used so far."""
+        return sum(cpu_with_children(psutil.Process(pid)) for pid in (self.up.pid, self.stack.postgres_pid))
 
     def watching_workers(self) -> Watch:
         """Watches the memory of every process of the workers, while it is entered."""

@@ -1,11 +1,12 @@
-"""W1 to W5, loops, and a full database: which candidates are compared, and what is to be reached."""
+"""W1 to W6, loops, and a full database: which candidates are compared, and what is to be reached."""
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import median
 
 from apps.workflows.models import Workflow
-from tests.bench import our_runs, plain_runs, shapes
+from tests.bench import due, our_runs, plain_runs, shapes
 from tests.bench.crowd import add_finished_node_runs
 from tests.bench.measure import Sample, interleave
 from tests.bench.platform import Platform
@@ -15,6 +16,8 @@ from tests.chaos.publishing import publish
 CHAIN, WIDTH, LINKS = 40, 1000, 3
 MILLION = 1_000_000
 MILLISECONDS = 1000
+DUE, WORKFLOWS, IDLE = 1000, 100, 100_000
+IDLE_SECONDS = 15.0
 
 
 def w1(platform: Platform, repeats: int) -> list[Row]:
@@ -94,6 +97,49 @@ def w5(platform: Platform, repeats: int) -> list[Row]:
     ]
 
 
+def w6(platform: Platform, repeats: int) -> list[Row]:
+    """1,000 schedules of 100 workflows due in one second; and what 100,000 cost that are not due."""
+    workflows = _published(*({**shapes.chain(shapes.PURE, 1), "name": f"due {number}"} for number in range(WORKFLOWS)))
+    due.make_schedules(workflows, DUE)
+    made: list[float] = []
+
+    def all_start() -> float:
+        seconds, begun = due.seconds_until_all_start(DUE)
+        made.append(seconds)
+        return begun
+
+    plain = partial(plain_runs.seconds_until_all_start, DUE)
+    taken = interleave({"celery": plain, "ours": all_start}, repeats=max(3, repeats // 2))
+    return [
+        absolute("W6_made", "W6: 1,000 schedules due in one second, until all have an execution", value=median(made), unit="s", limit=2),
+        absolute(
+            "W6",
+            "W6: until the first step of each has begun",
+            value=taken["ours"].median,
+            unit="s",
+            limit=2,
+            celery=taken["celery"].median,
+            spread=taken["ours"].spread,
+            celery_spread=taken["celery"].spread,
+        ),
+        absolute("W6_idle", "W6: 100,000 schedules more that are not due", value=_idle_cost(platform), unit="% of a core", limit=2),
+    ]
+
+
+def _idle_cost(platform: Platform) -> float:
+    """Of one core, in per cent: what the idle platform uses with 100,000 schedules more, less what it uses without them."""
+    without = _idle_share(platform)
+    due.add_idle_schedules(IDLE)
+    _idle_share(platform)
+    return max(0.0, 100 * (_idle_share(platform) - without))
+
+
+def _idle_share(platform: Platform) -> float:
+    before, begun = platform.cpu_seconds(), time.monotonic()
+    time.sleep(IDLE_SECONDS)  # it is the time that is measured
+    return (platform.cpu_seconds() - before) / (time.monotonic() - begun)
+
+
 def loops(platform: Platform, repeats: int) -> list[Row]:
     """A loop over 1,000 items with a node of a worker's own, beside W2; and one over 10,000 items of pure nodes."""
     twice = {"key": "twice", "type": "data.set", "config": {"values": {"twice": "${item * 2}"}}}
@@ -132,6 +178,7 @@ WORKLOADS: Mapping[str, Callable[[Platform, int], list[Row]]] = {
     "W2": w2,
     "W3": w3,
     "W4": w4,
+    "W6": w6,
     "loops": loops,
     "crowd": crowd,
 }

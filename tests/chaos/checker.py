@@ -57,7 +57,7 @@ select execution_id::text, key || ' ' || path, array_agg(pid order by id), array
 """
 _LAST_EFFECTS = "select pid, extract(epoch from max(at))::float8 from chaos_effect group by pid"
 _COUNTS = """
-select (select count(*) from execution where trigger = 'api'), (select count(*) from execution where status = 'success'),
+select (select count(*) from execution where trigger in ('api', 'schedule')), (select count(*) from execution where status = 'success'),
        (select count(*) from execution where status = 'failed'), (select count(*) from node_run where key not like '$%'),
        (select count(*) from chaos_effect), (select coalesce(sum(attempt - 1), 0) from node_run),
        (select coalesce(sum(sends) filter (where sends > 0), 0) from node_run),

@@ -35,3 +35,9 @@ def cpu_seconds(pid: int) -> float:
     """User and system time of one process, without its children."""
     times = psutil.Process(pid).cpu_times()
     return float(times.user + times.system)
+
+
+def cpu_with_children(process: psutil.Process) -> float:
+    """Seconds of a process and all that descend from it; those of children that have ended are their parent's."""
+    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
+    return sum(float(one.user + one.system + one.children_user + one.children_system) for one in times)

@@ -19,7 +19,7 @@ from typing import Any
 import django
 import psutil
 
-from tests.chaos.cpu_time import CpuTime, cpu_seconds
+from tests.chaos.cpu_time import CpuTime, cpu_seconds, cpu_with_children
 from tests.chaos.deep import EVENT, waiting
 from tests.chaos.processes import STATE, wait_until
 from tests.chaos.scenarios import CI, FULL
@@ -143,19 +143,12 @@ def _idle(crowd: Crowd, stack: Stack) -> None:
     postgres = psutil.Process(stack.postgres_pid)
     family = worker.family()
     beats.begin()
-    before = sum(map(cpu_seconds, family)), _with_children(postgres)
+    before = sum(map(cpu_seconds, family)), cpu_with_children(postgres)
     time.sleep(crowd.idle_seconds)  # it is the time that is measured
     beats.end()
     crowd.beat_share = beats.share
     crowd.worker_share = (sum(map(cpu_seconds, family)) - before[0]) / crowd.idle_seconds
-    crowd.postgres_share = (_with_children(postgres) - before[1]) / crowd.idle_seconds
-
-
-def _with_children(process: psutil.Process) -> float:
-    """Seconds of a server and its backends; those of backends that have ended are the parent's."""
-    times = process.cpu_times()
-    ended = float(times.children_user + times.children_system)
-    return cpu_seconds(process.pid) + ended + sum(cpu_seconds(child.pid) for child in process.children())
+    crowd.postgres_share = (cpu_with_children(postgres) - before[1]) / crowd.idle_seconds
 
 
 def _wake(crowd: Crowd, stack: Stack, workflow: Any) -> None:

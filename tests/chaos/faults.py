@@ -43,6 +43,7 @@ class Arena:
     start_one   starts one execution; used to see whether starts are accepted while a server is away
     act_on_one  lets a person cancel, pause or resume one execution
     stopping    the worker that was told to stop and has not been replaced yet
+    frozen_beat   the beat that stands still now
     """
 
     stack: Stack
@@ -52,6 +53,7 @@ class Arena:
     faults: list[Fault] = field(default_factory=list)
     starts_while_redis_was_away: list[float] = field(default_factory=list)
     stopping: Process | None = None
+    frozen_beat: Process | None = None
 
     def note(self, kind: str, *, at: float | None = None, until: float | None = None, pids: Iterable[int] = EVERYBODY) -> None:
         at = at or time.time()
@@ -59,6 +61,10 @@ class Arena:
 
     def running_worker(self) -> Process | None:
         running = [worker for worker in self.stack.workers if worker.is_running and worker is not self.stopping]
+        return self.random.choice(running) if running else None
+
+    def running_beat(self) -> Process | None:
+        running = [beat for beat in self.stack.beats if beat.is_running and beat is not self.frozen_beat]
         return self.random.choice(running) if running else None
 
 
@@ -219,6 +225,43 @@ def restart_what_died(arena: Arena) -> Sequence[Later]:
             arena.note("worker ended", pids=(worker.pid,))
             worker.start()
     return ()
+
+
+# Beats
+
+
+def kill_a_beat(arena: Arena) -> Sequence[Later] | None:
+    """`kill -9` of a beat, whatever it is firing; a new one takes its place."""
+    beat = arena.running_beat()
+    if beat is None:
+        return None
+    pid = beat.pid
+    beat.kill()
+    arena.note("beat killed", pids=(pid,))
+    beat.start()
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class FreezeABeat:
+    """SIGSTOP, in the middle of a batch as likely as not, and SIGCONT so many seconds later: it goes on with what others have fired."""
+
+    seconds: float
+
+    def __call__(self, arena: Arena) -> Sequence[Later] | None:
+        beat = arena.running_beat()
+        if beat is None or arena.frozen_beat is not None:
+            return None
+        at, arena.frozen_beat = time.time(), beat
+        beat.send(signal.SIGSTOP)
+
+        def thaw(arena: Arena) -> Sequence[Later]:
+            beat.send(signal.SIGCONT)
+            arena.frozen_beat = None
+            arena.note("beat frozen", at=at, until=time.time(), pids=(beat.pid,))
+            return ()
+
+        return (Later(self.seconds, thaw),)
 
 
 # Servers

@@ -192,3 +192,39 @@ select max(extract(epoch from n.started_at - e.cancelling_since)) from node_run 
  where e.cancelling_since is not null and n.started_at > e.cancelling_since
 """,
 }
+
+# Schedules of a second each, whose first and last instants are start_at and end_at.
+SCHEDULE_LAWS: Mapping[str, str] = {
+    "L9 every instant was fired": """
+select s.id || ' was not fired for ' || i.at from schedule s
+ cross join lateral generate_series(s.start_at, s.end_at, make_interval(secs => s.interval_seconds)) i(at)
+  left join schedule_run r on (r.schedule_id, r.scheduled_for) = (s.id, i.at)
+ where r.execution_id is null limit 20
+""",
+    "L10 no instant was fired twice, and none early": """
+select e.id || ' has ' || count(r.id) || ' runs' from execution e left join schedule_run r on r.execution_id = e.id
+ where e.trigger = 'schedule' group by e.id having count(r.id) <> 1
+union all
+select s.id || ' counts ' || s.run_count || ' runs and has ' || count(r.id) from schedule s left join schedule_run r on r.schedule_id = s.id
+ group by s.id having count(r.id) <> s.run_count
+union all
+select e.id || ' was started ' || r.scheduled_for - e.created_at || ' early' from schedule_run r join execution e on e.id = r.execution_id
+ where e.created_at < r.scheduled_for
+ limit 20
+""",
+    "L11 nobody was told of a missed run": "select kind || ' ' || count || ' times: ' || schedule_name from schedule_alert limit 20",
+}
+
+
+def _fired_late(percentile: float) -> str:
+    return f"""
+select percentile_cont({percentile}) within group (order by extract(epoch from e.created_at - r.scheduled_for))
+  from schedule_run r join execution e on e.id = r.execution_id
+"""
+
+
+SCHEDULE_MEASURES: Mapping[str, str] = {
+    "late_p50_seconds": _fired_late(0.5),
+    "late_p99_seconds": _fired_late(0.99),
+    "late_max_seconds": _fired_late(1.0),
+}

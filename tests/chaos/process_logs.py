@@ -31,6 +31,7 @@ EXPLAINED_BY = {
     "redis away": REDIS_AWAY,
     "postgres crashed": POSTGRES_AWAY,
     "worker frozen": rf"{LOST_CHILD}|{REDIS_AWAY}",
+    "beat frozen": rf"{REDIS_AWAY}|{POSTGRES_AWAY}",
     "SIGTERM": rf"{LOST_CHILD}|{STOPPED}",
     "SIGQUIT": rf"{LOST_CHILD}|{STOPPED}",
 }

@@ -19,6 +19,7 @@ from tests.chaos.people import People
 from tests.chaos.processes import NotInTimeError, wait_until
 from tests.chaos.publishing import publish
 from tests.chaos.scenarios import Calm, Scenario
+from tests.chaos.schedules import Schedules
 from tests.chaos.stack import Stack
 from tests.chaos.stopwatch import seconds_of_claims
 from tests.chaos.verdict import Result
@@ -55,10 +56,15 @@ class Round:
         self._begun_at = time.time()
         self._arena = Arena(stack, random.Random(seed), self._start_probe, self._people.act)
         self._player = Player(self._arena, scenario.plans(calm.seconds or DEFAULT_CALM_SECONDS))
-        self._submitter = Submitter(self._workflows, executions, input_of=self._input_of, goes_on=self._needs_more, batch=scenario.batch)
+        self._submitter = self._starter(executions)
         self._sweeping = CpuTime(stack.beats)
         self._operator = Operator(stack, scenario.patience_seconds)
         self._meddler = Meddler(stack, scenario.documents, scenario.extra_messages, scenario.forged_messages)
+
+    def _starter(self, executions: int) -> Submitter | Schedules:
+        if self._scenario.schedules:
+            return Schedules(self._workflows, executions, schedules=self._scenario.schedules)
+        return Submitter(self._workflows, executions, input_of=self._input_of, goes_on=self._needs_more, batch=self._scenario.batch)
 
     def play(self) -> None:
         """Load and faults, until every execution has ended and every fault is mended. Raises NotInTimeError."""
@@ -171,6 +177,7 @@ class Round:
 
     def _start_probe(self) -> float:
         """Start one more execution from this thread; the seconds that it took."""
+        assert isinstance(self._submitter, Submitter), "a probe is no part of what schedules start"
         self._probes += 1
         called = time.monotonic()
         self._submitter.start_batch(self._workflows[0], [PROBES_FROM + self._probes])

@@ -18,16 +18,16 @@ from tests.chaos.processes import STATE
 from tests.chaos.scenarios import CATALOGUE, LEASE_SECONDS, Calm, Scenario
 from tests.chaos.stack import Stack, WorkerKind
 
-WORKERS, CONCURRENCY, BEATS = 3, 3, 2
+WORKERS, CONCURRENCY = 3, 3
 STOP_SECONDS = 3
 
 
 def stack_for(scenario: Scenario, folder: Path) -> Stack:
-    """The private installation of a scenario: 3 workers of 3 processes, two sweepers, a short lease."""
+    """The private installation of a scenario: 3 workers of 3 processes, two sweepers or more, a short lease."""
     return Stack(
         folder=folder,
         workers_wanted=(WorkerKind(WORKERS, CONCURRENCY, environment={"STRUCTFORGE_FAULT_POINTS": scenario.fault_points}),),
-        beats_wanted=BEATS,
+        beats_wanted=scenario.beats,
         environment={
             "NODE_FUNCTION_MODULES": "tests.chaos.functions",
             "ENGINE_LEASE_SECONDS": str(LEASE_SECONDS),

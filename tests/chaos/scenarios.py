@@ -69,6 +69,8 @@ class Scenario:
     sends_events   somebody sends every execution the event that it waits for
     is_backlog   workers are started once all executions are
     batch        executions that are started at once
+    schedules    so many start the executions, one each a second, in place of somebody who does
+    beats        how many run
     time_limit   seconds after which the run is given up
     """
 
@@ -92,6 +94,8 @@ class Scenario:
     sends_events: bool = False
     is_backlog: bool = False
     batch: int = 20
+    schedules: int = 0
+    beats: int = 2
     time_limit: float = 600.0
 
 
@@ -174,6 +178,21 @@ def _due_together(number: int, begun_at: float) -> JSON:
     return {"due": round(begun_at + TIMERS_DUE_AFTER)}
 
 
+def _by_schedules(name: str, title: str, fires: Mapping[str, int], *, schedules: int, freeze: faults.Action, limits: Limits) -> Scenario:
+    return Scenario(
+        name,
+        title,
+        fires,
+        limits,
+        Together((UntilDone(faults.kill_a_beat, 5.0), At(freeze, (6.0,)))),
+        documents=[{**deep.brief(), "name": f"Brief {number}"} for number in range(4)],
+        laws=laws.SCHEDULE_LAWS,
+        measures=laws.SCHEDULE_MEASURES,
+        schedules=schedules,
+        beats=3,
+    )
+
+
 def _points(probability: float) -> str:
     return ",".join(f"{point}={probability}" for point in ("claim.before", "claim.after", "effect.after", "settle.after"))
 
@@ -230,6 +249,22 @@ CATALOGUE = {
             outcomes=laws.DEEP_OUTCOMES,
             laws=laws.DEEP_LAWS,
             sends_events=True,
+        ),
+        _by_schedules(
+            "C9",
+            "200 schedules a second each, three beats: one killed every 5 s, one frozen for 60 s",
+            {FULL: 15_000},
+            schedules=200,
+            freeze=faults.FreezeABeat(60.0),
+            limits=Limits(repeats=0, measures={"late_p99_seconds": 2.0}),
+        ),
+        _by_schedules(
+            "C9-short",
+            "40 schedules a second each, three beats: one killed every 5 s, one frozen for 5 s",
+            {CI: 600},
+            schedules=40,
+            freeze=faults.FreezeABeat(5.0),
+            limits=Limits(repeats=0),
         ),
         Scenario(
             "C12",

@@ -112,6 +112,17 @@ class Verb(StrEnum):
     VARIABLE_DELETED = "variable.deleted"
     SIGNING_KEY_CHANGED = "signing_key.changed"
 
+    SCHEDULE_CREATED = "schedule.created"
+    SCHEDULE_UPDATED = "schedule.updated"
+    SCHEDULE_ENABLED = "schedule.enabled"
+    SCHEDULE_DISABLED = "schedule.disabled"
+    SCHEDULE_DELETED = "schedule.deleted"
+    SCHEDULE_BACKFILLED = "schedule.backfilled"
+    SCHEDULE_ALERT_CLOSED = "schedule_alert.closed"
+    SCHEDULE_CALENDAR_CREATED = "schedule_calendar.created"
+    SCHEDULE_CALENDAR_UPDATED = "schedule_calendar.updated"
+    SCHEDULE_CALENDAR_DELETED = "schedule_calendar.deleted"
+
     QUOTA_SET = "quota.set"
     QUOTA_REMOVED = "quota.removed"
     AUDIT_EXPORTED = "audit.exported"

@@ -15,8 +15,8 @@ class DeliveriesQuery(InputSerializer):
 
 
 class DeliveryOutput(serializers.ModelSerializer[Delivery]):
-    execution = serializers.UUIDField(source="execution_id")
-    workflow = serializers.UUIDField(source="execution.workflow_id")
+    execution = serializers.UUIDField(source="execution_id", allow_null=True, help_text="Null where it is about a schedule.")
+    workflow = serializers.UUIDField(source="execution.workflow_id", default=None, allow_null=True)
     attempts = serializers.IntegerField(help_text="Since it was last asked for.")
     next_try_at = serializers.SerializerMethodField(help_text="Null where it is not to be tried (again).")
     error = JsonObject(allow_null=True, help_text="Why the last attempt failed.")

@@ -1,0 +1,3 @@
+from apps.triggers.admin import schedules
+
+__all__ = ["schedules"]

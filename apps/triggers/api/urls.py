@@ -1,0 +1,20 @@
+from django.urls import path
+
+from apps.triggers.api import calendars, schedules
+
+SCHEDULE = "schedules/<uuid:schedule_id>"
+
+urlpatterns = [
+    path("schedules", schedules.SchedulesView.as_view(), name="schedules"),
+    path("schedules/preview", schedules.PreviewNewView.as_view(), name="preview-new-schedule"),
+    path(SCHEDULE, schedules.ScheduleView.as_view(), name="schedule"),
+    path(f"{SCHEDULE}/enable", schedules.EnableView.as_view(), name="enable-schedule"),
+    path(f"{SCHEDULE}/disable", schedules.DisableView.as_view(), name="disable-schedule"),
+    path(f"{SCHEDULE}/preview", schedules.PreviewView.as_view(), name="preview-schedule"),
+    path(f"{SCHEDULE}/backfill", schedules.BackfillView.as_view(), name="backfill-schedule"),
+    path(f"{SCHEDULE}/runs", schedules.ScheduleRunsView.as_view(), name="schedule-runs"),
+    path("schedule-alerts", schedules.AlertsView.as_view(), name="schedule-alerts"),
+    path("schedule-alerts/<uuid:alert_id>/close", schedules.CloseAlertView.as_view(), name="close-schedule-alert"),
+    path("schedule-calendars", calendars.CalendarsView.as_view(), name="schedule-calendars"),
+    path("schedule-calendars/<uuid:calendar_id>", calendars.CalendarView.as_view(), name="schedule-calendar"),
+]
