@@ -18,6 +18,7 @@ api = [
     path("", include("apps.audit.api.urls")),
     path("", include("apps.quotas.api.urls")),
     path("", include("apps.notifications.api.urls")),
+    path("", include("apps.tasks.api.urls")),
 ]
 
 urlpatterns = [
