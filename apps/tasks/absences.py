@@ -31,7 +31,7 @@ def set_absence(
 ) -> Absence:
     """Let `substitute` do the tasks of somebody who is away; without `user`, of whoever says so.
 
-    Raises InvalidAbsenceError, NoSuchPersonError, and NotAllowedInWorkspaceError for others than oneself without the right to manage members.
+    Raises InvalidAbsenceError, NoSuchPersonError, and NotAllowedInWorkspaceError for others without the right to manage members.
     """
     absent = find_member(workspace.pk, str(set_by.pk) if user is None else user, "/user")
     if absent.pk != set_by.pk:

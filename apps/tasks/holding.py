@@ -85,6 +85,7 @@ def delegate(*, task_id: int, user: User, to: str) -> None:
     record(Verb.TASK_DELEGATED, task, before={"assignee": before}, after={"assignee": person.pk})
 
 
+@transaction.atomic
 def give_back(workspace_id: UUID, user_id: UUID) -> None:
     """What somebody had claimed who leaves the workspace is offered to the others again."""
     for task in HumanTask.objects.select_for_update().filter(

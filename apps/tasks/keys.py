@@ -1,6 +1,6 @@
 """By which names a task holds people, and which of them are somebody's own.
 
-    user:<id>   team:<id>   role:<id of a role that the workspace made>   role:<id of the workspace>:<built-in role>
+user:<id>   team:<id>   role:<id of a role that the workspace made>   role:<id of the workspace>:<built-in role>
 """
 
 from collections.abc import Mapping, Sequence

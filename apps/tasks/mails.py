@@ -55,4 +55,7 @@ def _text(task: HumanTask, user: User) -> str:
     due = f"{task.due_at:%Y-%m-%d %H:%M} UTC" if task.due_at else None
     facts = {"Task": task.title, "Due": due, "Answer": task_link(task.pk, user.pk)}
     lines = [f"{name + ':':9}{value}" for name, value in facts.items() if value]
-    return "\n".join([*lines, "", *([task.description, ""] if task.description else []), "The link is yours alone, and asks you to log in."]) + "\n"
+    return (
+        "\n".join([*lines, "", *([task.description, ""] if task.description else []), "The link is yours alone, and asks you to log in."])
+        + "\n"
+    )

@@ -60,13 +60,18 @@ class HumanTask(models.Model):
     description = models.TextField(blank=True, default="")
     form = models.JSONField(default=dict, blank=True, help_text="JSON Schema of the answers; empty: any.")
     decision = models.CharField(max_length=64, default="approved", help_text="Name of the answer that says yes or no.")
-    quorum = models.JSONField(default=FIRST, help_text='"first", "unanimous" or {"at_least": int}.')
+    quorum = models.JSONField(help_text='"first", "unanimous" or {"at_least": int}.')
     four_eyes = models.BooleanField(default=False)
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.OPEN)
     assignee = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     in_place_of = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="Whom the assignee stands for."
+        settings.AUTH_USER_MODEL,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Whom the assignee stands for.",
     )
     delegated_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     candidates = models.JSONField(default=list, blank=True, help_text='To whom it is offered: [{"key", "kind", "name"}].')

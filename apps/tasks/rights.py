@@ -54,7 +54,9 @@ def right_of(user: User, task: HumanTask) -> UUID:
     hands = hands_before(task)
     allowed = [right for right in rights if right not in hands]
     if user.pk in hands or not allowed:
-        raise FourEyesError("You, or whom you stand for, started this execution or have answered another task of it: another has to decide.")
+        raise FourEyesError(
+            "You, or whom you stand for, started this execution or have answered another task of it: another has to decide."
+        )
     return allowed[0]
 
 

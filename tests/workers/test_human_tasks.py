@@ -11,11 +11,13 @@ from django.utils import timezone
 
 from apps.accounts.models import Membership, Role, Team, TeamMember, User
 from apps.engine.json_values import JsonTooLargeError
-from apps.executions import handoff, protocol
+from apps.executions import protocol
 from apps.executions.actions import cancel_execution, pause_execution, resume_execution, start_execution
+from apps.executions.answers import AnswerOfPeopleError
+from apps.executions.breakpoints import Breakpoint, edit, start_test_run
 from apps.executions.connection import fetch
 from apps.executions.models import Execution, NodeRun
-from apps.executions.rerunning import rerun_execution
+from apps.executions.rerunning import Place, Rerun, rerun_execution
 from apps.notifications.models import Delivery
 from apps.tasks import holding
 from apps.tasks.absences import set_absence
@@ -52,7 +54,12 @@ def ada() -> User:
 
 
 def asking(
-    task: dict[str, Any], *edges: str, by: User | None = None, input: dict[str, Any] | None = None, rest: dict[str, Any] | None = None, **nodes: Any
+    task: dict[str, Any],
+    *edges: str,
+    by: User | None = None,
+    input: dict[str, Any] | None = None,
+    rest: dict[str, Any] | None = None,
+    **nodes: Any,
 ) -> UUID:
     """An execution whose node `ask` has been settled once: it waits, or has failed."""
     version = make_version(document({"start": START, "ask": task, **nodes}, "start -> ask", *edges, **(rest or {})))
@@ -78,7 +85,11 @@ def move_clock(**by: float) -> None:
 class TestAnswers:
     def test_the_answer_is_the_output_and_the_execution_goes_on(self, sent):  # noqa: F811
         member("bob")
-        execution_id = asking(ask(assignee="bob", form={"approved": "boolean", "comments": "string?"}), "ask -> after", after=put(by="${nodes.ask.decisions[0].by}"))
+        execution_id = asking(
+            ask(assignee="bob", form={"approved": "boolean", "comments": "string?"}),
+            "ask -> after",
+            after=put(by="${nodes.ask.decisions[0].by}"),
+        )
         task = task_of(execution_id)
         assert statuses(execution_id)["ask"] == "waiting"
         assert (task.title, task.assignee.username, inbox(member("bob")), inbox(ada())) == ("Approve", "bob", [task.pk], [])
@@ -101,12 +112,13 @@ class TestAnswers:
         for execution_id in (apart, together):
             complete(task_id=task_of(execution_id).pk, user=ada(), variables={"approved": False})
 
-        assert drive(apart).output == {"said": "no"}
+        assert drive(apart).output == {"no": {"said": "no"}, "yes": {}}
         assert drive(together).output == {"said": False}
 
     def test_answers_become_variables_where_that_is_asked(self):
         nodes = {"after": put(amount="${vars.amount + 1}")}
-        execution_id = asking(ask(form={"amount": "number"}, keep_answers=True), "ask -> after", **nodes)
+        rest = {"variables": {"amount": 0}}
+        execution_id = asking(ask(form={"amount": "number"}, keep_answers=True), "ask -> after", rest=rest, **nodes)
 
         complete(task_id=task_of(execution_id).pk, user=ada(), variables={"amount": 41})
 
@@ -114,7 +126,11 @@ class TestAnswers:
 
     @pytest.mark.parametrize(
         ("variables", "pointer"),
-        [({}, "/variables"), ({"approved": "yes"}, "/variables/approved"), ({"approved": True, "lines": [{"n": 0}]}, "/variables/lines/0/n")],
+        [
+            ({}, "/variables"),
+            ({"approved": "yes"}, "/variables/approved"),
+            ({"approved": True, "lines": [{"n": 0}]}, "/variables/lines/0/n"),
+        ],
     )
     def test_what_does_not_fit_the_form_is_refused_with_its_place_and_the_task_stays_open(self, variables, pointer):
         lines = {"type": "array", "items": {"properties": {"n": {"minimum": 1}}}}
@@ -201,17 +217,15 @@ class TestLoss:
         complete(task_id=task_of(execution_id).pk, user=ada(), variables=YES)
         assert drive(execution_id).status == "success"
 
-    def test_an_answer_whose_message_is_lost_is_found_by_the_sweeper(self, monkeypatch, sweeper):  # noqa: F811
+    def test_an_answer_whose_message_is_lost_is_found_by_the_sweeper(self, sent, sweeper):  # noqa: F811
         execution_id = asking(ask())
-        monkeypatch.setattr(handoff, "_messages", lambda ready: [])
         complete(task_id=task_of(execution_id).pk, user=ada(), variables=YES)
-        found: list[str] = []
-        monkeypatch.setattr(handoff, "_messages", lambda ready: found.extend(one.key for one in ready) or [])
+        sent.clear()
         fetch("update node_run set due_at = clock_timestamp() where status = 'queued' returning 1 as x", {})
 
         sweeper.send_overdue()
 
-        assert found == ["ask"]
+        assert sent == ["ask"]
 
     def test_what_ends_the_waiting_closes_the_task(self):
         cancelled = asking(ask())
@@ -253,7 +267,9 @@ class TestPeople:
 
     def test_people_may_come_from_expressions(self):
         member("bob")
-        execution_id = asking(ask(assignee="${input.who}", candidate_users="${input.others}"), input={"who": "BOB@example.com", "others": ["ada"]})
+        execution_id = asking(
+            ask(assignee="${input.who}", candidate_users="${input.others}"), input={"who": "BOB@example.com", "others": ["ada"]}
+        )
         assert task_of(execution_id).assignee.username == "bob"
 
     @pytest.mark.parametrize(
@@ -380,7 +396,9 @@ class TestFourEyes:
             complete(task_id=task_of(execution_id, "second").pk, user=bob, variables=YES)
         cancel_execution(execution_id=execution_id)
 
-        again = rerun_execution(execution=Execution.objects.get(pk=execution_id), start_from="second", started_by=carl).execution_id
+        again = rerun_execution(
+            execution=Execution.objects.get(pk=execution_id), asked=Rerun(Place("second")), started_by=carl
+        ).execution_id
         drive(again, rounds=2)
 
         for user in (bob, carl):
@@ -416,7 +434,48 @@ class TestFourEyes:
 
 def away(user: User, substitute: User, **values: Any) -> None:
     ends = timezone.now() + timedelta(days=7)
-    set_absence(workspace=make_workspace("ada"), set_by=user, user=None, substitute=substitute.username, **{"starts_at": None, "ends_at": ends, **values})
+    set_absence(
+        workspace=make_workspace("ada"),
+        set_by=user,
+        user=None,
+        substitute=substitute.username,
+        **{"starts_at": None, "ends_at": ends, **values},
+    )
+
+
+class TestAnswersStand:
+    def ended(self) -> Execution:
+        execution_id = asking(ask(), "start -> first -> ask -> after", first=put(amount="${input.amount}"), after=FAIL, input={"amount": 1})
+        step(execution_id)
+        complete(task_id=task_of(execution_id).pk, user=ada(), variables=YES)
+        return drive(execution_id)
+
+    def test_a_rerun_takes_an_answer_over_as_it_was_given(self):
+        again = rerun_execution(execution=self.ended(), asked=Rerun(Place("after")), started_by=ada())
+        assert drive(again.execution_id).error["code"] == "broken"
+        assert HumanTask.objects.count() == 1
+
+    @pytest.mark.parametrize(
+        "asked", [{"outputs": {"ask": {"approved": True}}}, {"outputs": {"first": {"amount": 2}}}, {"input": {"amount": 2}}]
+    )
+    def test_not_for_other_facts_than_it_was_given_for(self, asked):
+        with pytest.raises(AnswerOfPeopleError):
+            rerun_execution(execution=self.ended(), asked=Rerun(Place("after"), **asked), started_by=ada())
+
+    def test_from_before_it_people_are_asked_again(self):
+        again = rerun_execution(execution=self.ended(), asked=Rerun(Place("ask"), input={"amount": 2}), started_by=ada()).execution_id
+        step(again)
+        assert task_of(again).is_open
+
+    def test_a_test_run_does_not_edit_it(self):
+        version = make_version(document({"start": START, "ask": ask(), "after": put(x=1)}, "start -> ask -> after"))
+        breakpoints = [Breakpoint("after")]
+        execution_id = start_test_run(workflow=version.workflow, version=None, breakpoints=breakpoints, started_by=ada()).execution_id
+        step(execution_id)
+        complete(task_id=task_of(execution_id).pk, user=ada(), variables={"approved": False})
+        step(execution_id)
+        with pytest.raises(AnswerOfPeopleError):
+            edit(execution_id=execution_id, variables={}, outputs=[{"key": "ask", "path": "", "output": YES}], edited_by=ada())
 
 
 class TestAbsence:
@@ -473,7 +532,11 @@ class TestQuorum:
 
     def test_two_of_three_end_with_the_second_yes_or_no(self):
         yes = self.voting({"at_least": 2}, "bob", "carl", "dora")
-        assert [self.answer(yes, "bob"), self.answer(yes, "carl", False), self.answer(yes, "dora")] == ["open None", "open None", "completed True"]
+        assert [self.answer(yes, "bob"), self.answer(yes, "carl", False), self.answer(yes, "dora")] == [
+            "open None",
+            "open None",
+            "completed True",
+        ]
         no = self.voting({"at_least": 2}, "bob", "carl", "dora")
         assert [self.answer(no, "bob", False), self.answer(no, "dora", False)] == ["open None", "completed False"]
 

@@ -14,7 +14,7 @@ from apps.engine.validation.schemas import schema_problems
 from apps.nodes.builtin.control_wait_until import instant_of
 from apps.nodes.contract import Effect, NodeConfig, NodeFailure, NodeType, Ports, RunContext, is_constant
 from apps.nodes.registry import register
-from apps.nodes.waiting import TIMEOUT, TIMED_OUT
+from apps.nodes.waiting import TIMED_OUT, TIMEOUT
 
 REJECTED = "rejected"
 MAX_SECONDS = 10 * 366 * 86_400
@@ -83,8 +83,8 @@ class HumanTaskConfig(People):
 class HumanTask(NodeType[HumanTaskConfig]):
     """Give people a task and wait for their answer; the output is {"outcome", "task", "approved", "variables", "decisions"}.
 
-    `variables` holds the answers, `approved` whether the decision was a yes, `decisions` who answered what and when. A no leaves by the port
-    `rejected` where an edge leaves it, else by `out`. A waiting task holds no process, and outlives every restart.
+    `variables` holds the answers, `approved` whether the decision was a yes, `decisions` who answered what and when. A no leaves by
+    the port `rejected` where an edge leaves it, else by `out`. A waiting task holds no process, and outlives every restart.
     """
 
     name = "human.task"
@@ -93,7 +93,7 @@ class HumanTask(NodeType[HumanTaskConfig]):
     icon = "user-check"
     effect = Effect.PURE  # the task is recorded in one commit with the node run: there is no telling of one without the other
     brief = True
-    is_cacheable = False
+    asks_people = True
     errors: ClassVar = {
         "nobody_to_ask": "the expressions for the people gave nobody",
         "no_such_person": "somebody, a team or a role is not part of the workspace; `details` has the names",
@@ -164,7 +164,10 @@ def _schema_faults(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if not form:
         return
     if not is_json_schema(form) and (odd := next((name for name, word in form.items() if not isinstance(word, str)), None)) is not None:
-        yield pointer_to("form", odd), f"Expected a type such as 'boolean' or 'string?', or a JSON Schema as the whole, found {shown(form[odd])}."
+        yield (
+            pointer_to("form", odd),
+            f"Expected a type such as 'boolean' or 'string?', or a JSON Schema as the whole, found {shown(form[odd])}.",
+        )
         return
     schema = input_schema_of(form)
     if schema.get("type", "object") != "object":

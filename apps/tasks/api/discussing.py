@@ -89,5 +89,3 @@ class AttachmentView(APIView):
             "Content-Security-Policy": "sandbox",
         }
         return HttpResponse(object_store.get(found.ref), content_type="application/octet-stream", headers=headers)
-
-

@@ -49,7 +49,9 @@ class TaskOutput(serializers.ModelSerializer[HumanTask]):
     path = serializers.CharField(help_text="Which item of which loop; empty outside loops.")
     priority = serializers.SerializerMethodField()
     assignee = serializers.CharField(source="assignee.username", default=None, allow_null=True, help_text="Username.")
-    in_place_of = serializers.CharField(source="in_place_of.username", default=None, allow_null=True, help_text="Whom the assignee stands for.")
+    in_place_of = serializers.CharField(
+        source="in_place_of.username", default=None, allow_null=True, help_text="Whom the assignee stands for."
+    )
     delegated_by = serializers.CharField(source="delegated_by.username", default=None, allow_null=True, help_text="Username.")
     candidates = CandidateOutput(many=True, help_text="To whom it is offered.")
     quorum = AnyJson(help_text='"first", "unanimous" or {"at_least": int}.')
@@ -169,7 +171,10 @@ class CommentOutput(serializers.ModelSerializer[Comment]):
 
 class AttachmentQuery(InputSerializer):
     name = serializers.RegexField(
-        r'^[^/\\\x00-\x1f\x7f"]+$', max_length=255, help_text="Name of the file, without a folder.", error_messages={"invalid": "Expected the name of a file."}
+        r'^[^/\\\x00-\x1f\x7f"]+$',
+        max_length=255,
+        help_text="Name of the file, without a folder.",
+        error_messages={"invalid": "Expected the name of a file."},
     )
 
 

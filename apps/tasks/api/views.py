@@ -72,7 +72,12 @@ class BulkView(APIView):
         data = BulkInput.read_body(request)
         done = do_to_all(data["action"], task_ids=data["tasks"], user=request.user, variables=data["variables"], to=data["to"])
         rows = [
-            {"id": each.task_id, "done": each.error is None, "code": each.error and each.error.code, "message": each.error and each.error.message}
+            {
+                "id": each.task_id,
+                "done": each.error is None,
+                "code": each.error and each.error.code,
+                "message": each.error and each.error.message,
+            }
             for each in done
         ]
         return Response(BulkOutput(rows, many=True).data)
@@ -86,9 +91,7 @@ class TaskView(APIView):
 
 
 class CompleteView(APIView):
-    @extend_schema(
-        operation_id="complete_task", tags=["tasks"], request=CompleteInput, responses={**CHANGED, 413: ErrorSerializer}
-    )
+    @extend_schema(operation_id="complete_task", tags=["tasks"], request=CompleteInput, responses={**CHANGED, 413: ErrorSerializer})
     def put(self, request: Request, task_id: int) -> Response:
         """Answer a task; the execution goes on. 403: it is somebody else's. 409: it is closed. 422: the answers do not fit its form."""
         data = CompleteInput.read_body(request)

@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                 ('description', models.TextField(blank=True, default='')),
                 ('form', models.JSONField(blank=True, default=dict, help_text='JSON Schema of the answers; empty: any.')),
                 ('decision', models.CharField(default='approved', help_text='Name of the answer that says yes or no.', max_length=64)),
-                ('quorum', models.JSONField(default='first', help_text='"first", "unanimous" or {"at_least": int}.')),
+                ('quorum', models.JSONField(help_text='"first", "unanimous" or {"at_least": int}.')),
                 ('four_eyes', models.BooleanField(default=False)),
                 ('priority', models.SmallIntegerField(choices=[(0, 'Low'), (1, 'Normal'), (2, 'High'), (3, 'Urgent')], default=1)),
                 ('status', models.CharField(choices=[('open', 'Open'), ('completed', 'Completed'), ('expired', 'Expired'), ('cancelled', 'Cancelled')], default='open', max_length=16)),
