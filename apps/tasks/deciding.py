@@ -144,7 +144,7 @@ def _close(task: HumanTask, status: str, signal: Mapping[str, Any]) -> None:
     task.status, task.closed_at = status, Now()
     task.save(update_fields=["status", "closed_at", "voters", "approved"])
     # The task is closed before the node run is woken: the trigger would take what is still open for expired.
-    parameters = [task.execution_id, task.key, task.path, HUMAN_TASK, orjson.dumps(signal).decode(), f"{protocol.DUE_SECONDS} s"]
+    parameters: list[Any] = [task.execution_id, task.key, task.path, HUMAN_TASK, orjson.dumps(signal).decode(), f"{protocol.DUE_SECONDS} s"]
     with fence.lifted(), connection.cursor() as cursor:  # of an execution that whoever answers need not be allowed to see
         cursor.execute(_WAKE, parameters)
         woken = cursor.fetchone()[0]

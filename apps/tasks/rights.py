@@ -1,5 +1,6 @@
 """Who may do a task, and in whose right."""
 
+from typing import Any
 from uuid import UUID
 
 from django.db import connection
@@ -81,7 +82,7 @@ def may_manage(user: User, task: HumanTask) -> bool:
     return user.access.allows(task.workspace_id, Permission.EXECUTION_OPERATE)
 
 
-def _column(statement: str, *parameters: object) -> list[UUID]:
+def _column(statement: str, *parameters: Any) -> list[UUID]:
     # Rows of people and executions that the request itself need not see; only ids come of it.
     with fence.lifted(), connection.cursor() as cursor:
         cursor.execute(statement, parameters)

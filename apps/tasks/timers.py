@@ -55,7 +55,7 @@ def fire(timer_id: int) -> bool:
             case Timer.Kind.REMINDER:
                 tell_holders(task, "task_reminder")
             case Timer.Kind.ESCALATION:
-                _escalate(task, timer.what)
+                _escalate(task, timer.what or {})
     Timer.objects.filter(pk=timer_id).update(fired_at=Now())
     return True
 

@@ -366,9 +366,9 @@ def copies(task: HumanTask, number: int, **columns: Any) -> None:
         cursor.execute(
             """insert into human_task (workspace_id, execution_id, node_run_id, key, path, title, description, form, decision, quorum,
                                        four_eyes, priority, status, assignee_id, candidates, holders, voters, created_at)
-               select workspace_id, execution_id, -i, key, path, title || i, description, form, decision, quorum, four_eyes, priority, status,
-                      %s::uuid, candidates, %s::text[], voters, created_at
-                 from human_task, generate_series((select coalesce(-min(node_run_id), 0) + 1 from human_task where node_run_id < 0), %s) i
+               select workspace_id, execution_id, -i, key, path, title || i, description, form, decision, quorum, four_eyes, priority,
+                      status, %s::uuid, candidates, %s::text[], voters, created_at
+                 from human_task, generate_series(1, %s) i
                 where id = %s""",
             [values["assignee_id"], values["holders"], number, task.pk],
         )
