@@ -52,6 +52,13 @@ class Keys:
             condition |= Q(workspace_id=workspace_id, holders__contains=[key])
         return condition
 
+    def held(self) -> Q:
+        """The same as a condition on the rows of `Holder`, which know of open tasks alone."""
+        condition = Q(key__in=list(self.own))
+        for workspace_id, key in self.stand_in:
+            condition |= Q(workspace_id=workspace_id, key=key)
+        return condition
+
     def rights_on(self, workspace_id: UUID, holders: Sequence[str]) -> list[UUID]:
         """In whose right this person may do a task with these holders: their own first, then that of those for whom they stand in."""
         held = set(holders)

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from apps.accounts.models import Role, Team
+from apps.core import fence
 from apps.executions.connection import fetch
 from apps.executions.models import Execution
 from apps.notifications.channels import send_email
@@ -382,18 +383,19 @@ def test_an_inbox_among_a_hundred_thousand_tasks_is_read_by_an_index(ada, bob, w
     columns = {} if whose == "all" else {"holders": [f"user:{bob.user.pk}"], "assignee_id": bob.user.pk}
     copies(task, 100_000, **columns)
     with connection.cursor() as cursor:
-        cursor.execute("analyze human_task")
+        cursor.execute("analyze human_task, human_task_holder")
 
     for path in ("/tasks?mine=true", "/tasks?assignee=current_user", "/tasks?candidate=current_user", "/tasks", "/tasks/counts"):
         with CaptureQueriesContext(connection) as captured:
             ada.get_json(path)
         [read] = [each["sql"] for each in captured if 'FROM "human_task"' in each["sql"]]
-        with connection.cursor() as cursor:
+        with fence.around(ada.user.access.as_caller()), connection.cursor() as cursor:  # as the request itself asked
             cursor.execute(f"explain (analyze, format json) {read}")
             [plan] = cursor.fetchone()[0]
-        rows = {node["Node Type"]: node["Actual Rows"] for node in nodes_of(plan["Plan"]) if node.get("Relation Name") == "human_task"}
+        tables = [node for node in nodes_of(plan["Plan"]) if node.get("Relation Name") in ("human_task", "human_task_holder")]
+        rows = {f"{node['Relation Name']}: {node['Node Type']}": node["Actual Rows"] for node in tables}
         print(whose, path, plan["Execution Time"], rows)
-        assert "Seq Scan" not in rows, (path, rows)
+        assert not any("Seq Scan" in name for name in rows), (path, rows)
         assert all(count <= 1001 for count in rows.values()), (path, rows)
 
 

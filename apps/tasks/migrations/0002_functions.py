@@ -16,6 +16,7 @@ class Migration(migrations.Migration):
         rls.functions(SQL / "tasks_v1.sql"),
         # Also whoever was shared its workflow: to cancel an execution closes its tasks.
         rls.enable("human_task", rls.OF_WORKSPACE, rls.below("execution")),
+        rls.enable("human_task_holder", rls.OF_WORKSPACE, rls.below("human_task", "task_id")),
         *(rls.enable(table, rls.OF_WORKSPACE) for table in BELOW),
         rls.enable("absence", rls.OF_WORKSPACE),
     ]

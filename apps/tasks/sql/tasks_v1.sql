@@ -47,6 +47,23 @@ create trigger node_run_asks_no_more after update of status on node_run for each
     when (old.status = 'waiting' and old.waits_for = '$task' and new.status <> 'waiting')
     execute function close_human_task_v1();
 
+-- Keep the rows of human_task_holder as the array says, while the task is open.
+create function keep_human_task_holders_v1() returns trigger language plpgsql as $$
+begin
+    delete from human_task_holder h where h.task_id = new.id and (new.status <> 'open' or h.key <> all (new.holders));
+    if new.status = 'open' then
+        insert into human_task_holder (workspace_id, task_id, key) select new.workspace_id, new.id, k from unnest(new.holders) k
+        on conflict (task_id, key) do nothing;
+    end if;
+    return null;
+end $$;
+
+create trigger human_task_held after insert on human_task for each row execute function keep_human_task_holders_v1();
+
+create trigger human_task_held_by_others after update of status, holders on human_task for each row
+    when (old.status is distinct from new.status or old.holders is distinct from new.holders)
+    execute function keep_human_task_holders_v1();
+
 -- People of a workspace whom these keys name: by themselves, by a team, or by a role; see apps/tasks/keys.py.
 create function human_task_people_v1(p_workspace uuid, p_keys text[]) returns setof uuid language sql stable as $$
     select m.user_id from membership m join accounts_user u on u.id = m.user_id
