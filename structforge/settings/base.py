@@ -345,6 +345,8 @@ SPECTACULAR_SETTINGS = {
         "OriginEnum": "apps.executions.models.NodeRun.Origin",
         "ScheduleRunOrigin": "apps.triggers.models.ScheduleRun.Origin",
         "ScheduleAlertKind": "apps.triggers.models.ScheduleAlert.Kind",
+        "TaskPriority": ["low", "normal", "high", "urgent"],
+        "TaskStatus": "apps.tasks.models.HumanTask.Status",
         "TemplateStatus": "apps.templates.models.Status",
         "TemplateVisibility": "apps.templates.models.Visibility",
         "TemplateCategory": "apps.templates.categories.Category",

@@ -11,7 +11,7 @@ from apps.tasks.bulk import MAX_TASKS
 from apps.tasks.models import Absence, Attachment, Comment, Decision, HumanTask
 from apps.tasks.queries import ANY, MAX_COUNTED, ME
 
-PRIORITIES = [(each.name.lower(), each.label) for each in HumanTask.Priority]
+PRIORITIES = [each.name.lower() for each in HumanTask.Priority]
 STATUSES = [*HumanTask.Status.values, ANY]
 BULK_ACTIONS = ["complete", "claim", "release", "delegate"]
 
