@@ -392,9 +392,11 @@ def test_an_inbox_among_a_hundred_thousand_tasks_is_read_by_an_index(ada, bob, w
         with fence.around(ada.user.access.as_caller()), connection.cursor() as cursor:  # as the request itself asked
             cursor.execute(f"explain (analyze, format json) {read}")
             [plan] = cursor.fetchone()[0]
-        tables = [node for node in nodes_of(plan["Plan"]) if node.get("Relation Name") in ("human_task", "human_task_holder")]
+        tables = [
+            node for node in nodes_of(plan["Plan"]) if node.get("Relation Name", "").startswith("human_task") and node["Actual Loops"]
+        ]
         rows = {f"{node['Relation Name']}: {node['Node Type']}": node["Actual Rows"] for node in tables}
-        print(whose, path, plan["Execution Time"], rows)
+        assert rows, path
         assert not any("Seq Scan" in name for name in rows), (path, rows)
         assert all(count <= 1001 for count in rows.values()), (path, rows)
 
