@@ -14,6 +14,7 @@ from apps.tasks.asking import holders_of
 from apps.tasks.deciding import expire, lock_execution
 from apps.tasks.mails import tell, tell_holders
 from apps.tasks.models import HumanTask, Timer
+from apps.tasks.rights import people_of
 
 log = logging.getLogger(__name__)
 
@@ -70,9 +71,11 @@ def _escalate(task: HumanTask, what: Mapping[str, Any]) -> None:
     match what["action"]:
         case "timeout":
             expire(task)
-        case "reassign":
+        case "reassign" if people_of(task.workspace_id, named):
             _reassign(task, what, named)
             tell(task, "task_escalated", named)
+        case "reassign":  # all of them have left the workspace since: it stays with those who have it
+            tell_holders(task, "task_escalated")
         case "notify":
             tell(task, "task_escalated", named or task.holders)
     record(Verb.TASK_ESCALATED, task, after={"action": what["action"], "people": [each["name"] for each in what["candidates"]]})

@@ -604,6 +604,15 @@ class TestTime:
             complete(task_id=task.pk, user=bob, variables=YES)
         complete(task_id=task.pk, user=boss, variables=YES)
 
+    def test_a_task_stays_where_it_is_when_those_it_should_go_to_have_left(self):
+        bob, boss = member("bob"), member("boss", "admin")
+        task = task_of(asking(ask(assignee="bob", due_seconds=3600, escalations=[{"action": "reassign", "assignee": "boss"}])))
+        mails()
+        boss.delete()
+        move_clock(hours=1)
+        assert mails() == [("task_escalated", "bob@example.com")]
+        assert inbox(bob) == [task.pk]
+
     def test_a_timeout_goes_by_its_port_or_fails(self, sent):  # noqa: F811
         config = {"due_seconds": 3600, "escalations": [{"action": "timeout", "after_seconds": 3600}]}
         connected = asking(ask(**config), "ask:timeout -> late", late=put(late="${nodes.ask.outcome}"))
