@@ -14,10 +14,10 @@ from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
 from apps.audit.models import AuditEntry
 from apps.executions.models import Execution, FollowUp
 from apps.notifications.models import Delivery
-from apps.triggers.models import ScheduleAlert
 from apps.tasks.discussing import attach
 from apps.tasks.links import task_token
 from apps.tasks.models import HumanTask
+from apps.triggers.models import ScheduleAlert
 from apps.workflows.drafts import keep_draft
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
