@@ -128,9 +128,9 @@ def prepare_rerun(*, execution: Execution, asked: Rerun) -> Prepared:
     ended = EndedLoops(execution.pk, new.graph)
     tree = plan_tree(old, new, _ends(runs), ended, _wish(new, execution, asked, outputs))
     has_other_input = asked.input is not None and asked.input != execution.input
-    check_answers_stand(new.graph, tree.outer.reused, edited={place.key for place in outputs}, has_other_input=has_other_input)
     check_outputs(execution, outputs)
     check_items(execution, new, tree, items)
+    check_answers_stand(new.graph, tree, outputs=outputs, items=items, has_other_input=has_other_input)
     again, has_more = nodes_again(new, tree, ended, {run.key for run in runs.values() if has_run(run)})
     return Prepared(
         execution=execution,

@@ -28,7 +28,8 @@ from apps.tasks.models import Decision, HumanTask, Timer
 from apps.tasks.rights import FourEyesError, NotYourTaskError, TaskClosedError
 from apps.tasks.timers import fire, fire_due
 from tests.factories import make_version, make_workspace
-from tests.workers.driving import drive, statuses, step
+from tests.workers.driving import drive, queued, statuses, step
+from tests.workers.test_loops import foreach, inside
 from tests.workers.test_runner import FAIL, START, document, put
 from tests.workers.test_sweepers import redis, sent, sweeper  # noqa: F401  # fixtures
 
@@ -462,6 +463,67 @@ class TestAnswersStand:
         with pytest.raises(AnswerOfPeopleError):
             rerun_execution(execution=self.ended(), asked=Rerun(Place("after"), **asked), started_by=ada())
 
+    def looped(self) -> Execution:
+        """Answered in both items; then the second one fails.
+
+        start ─▶ first ─▶ each [ before ─▶ ask ─▶ work ✗ ] ─▶ after
+        """
+        nodes = {
+            "first": put(amount="${input.amount}"),
+            "each": foreach("${[1, 2]}", parallel=2, on_failure="collect"),
+            "before": inside("each", put(at="${item}")),
+            "ask": inside("each", ask()),
+            "work": inside("each", put(x="${1 / (item - 2)}")),
+            "after": FAIL,
+        }
+        edges = ("start -> first -> each -> after", "before -> ask -> work")
+        version = make_version(document({"start": START, **nodes}, *edges))
+        execution_id = start_execution(workflow=version.workflow, input={"amount": 1}, started_by=ada()).execution_id
+        step(execution_id)
+        while task := HumanTask.objects.filter(execution_id=execution_id, status="open").order_by("id").first():
+            complete(task_id=task.pk, user=ada(), variables=YES)
+            step(execution_id)
+        return drive(execution_id)
+
+    def test_in_loops_as_well_an_answer_goes_over_as_it_was_given(self):
+        execution = self.looped()
+        asked = HumanTask.objects.count()
+        assert asked == 2
+        for origin in (Place("work", "1"), Place("after")):
+            drive(rerun_execution(execution=execution, asked=Rerun(origin), started_by=ada()).execution_id)
+        assert HumanTask.objects.count() == asked
+
+    @pytest.mark.parametrize(
+        ("origin", "asked", "name"),
+        [
+            (Place("work", "1"), {"outputs": {"ask[1]": {"approved": True}}}, "ask[1]"),
+            (Place("work", "1"), {"outputs": {"before[1]": {"at": 9}}}, "ask[1]"),
+            (Place("work", "1"), {"items": {"each[1]": 9}}, "ask[1]"),
+            (Place("work", "1"), {"outputs": {"first": {"amount": 2}}}, "ask[1]"),
+            (Place("work", "1"), {"input": {"amount": 2}}, "ask[1]"),
+            (Place("ask", "1"), {"input": {"amount": 2}}, "each"),
+            (Place("after"), {"outputs": {"first": {"amount": 2}}}, "each"),
+            (Place("after"), {"outputs": {"each": []}}, "each"),
+            (Place("after"), {"input": {"amount": 2}}, "each"),
+        ],
+        ids=str,
+    )
+    def test_in_loops_not_for_other_facts_than_it_was_given_for(self, origin, asked, name):
+        execution = self.looped()
+        with pytest.raises(AnswerOfPeopleError) as caught:
+            rerun_execution(execution=execution, asked=Rerun(origin, **asked), started_by=ada())
+        assert name in caught.value.details["nodes"]
+        assert Execution.objects.count() == 1
+
+    def test_in_loops_people_are_asked_again_in_the_iteration_that_is_about_something_else(self):
+        execution = self.looped()
+        asked = Rerun(Place("ask", "1"), outputs={"before[1]": {"at": 9}})
+        again = rerun_execution(execution=execution, asked=asked, started_by=ada()).execution_id
+        while queued(again):
+            step(again)
+        assert task_of(again).path == "1"
+        assert list(HumanTask.objects.filter(execution_id=again).values_list("path", flat=True)) == ["1"]
+
     def test_from_before_it_people_are_asked_again(self):
         again = rerun_execution(execution=self.ended(), asked=Rerun(Place("ask"), input={"amount": 2}), started_by=ada()).execution_id
         step(again)
@@ -608,7 +670,7 @@ class TestTime:
         bob, boss = member("bob"), member("boss", "admin")
         task = task_of(asking(ask(assignee="bob", due_seconds=3600, escalations=[{"action": "reassign", "assignee": "boss"}])))
         mails()
-        boss.delete()
+        Membership.objects.get(user=boss, workspace=make_workspace("ada")).delete()
         move_clock(hours=1)
         assert mails() == [("task_escalated", "bob@example.com")]
         assert inbox(bob) == [task.pk]
