@@ -21,6 +21,7 @@ from apps.executions.announcements import announce_hint
 from apps.executions.models import Execution
 from apps.executions.protocol import Ready
 from apps.tasks.asking import needed_of
+from apps.tasks.live import tell_inboxes
 from apps.tasks.models import Decision, HumanTask
 from apps.tasks.rights import TaskClosedError, check_open, hands_before, people_of, right_of
 
@@ -62,6 +63,7 @@ def complete(*, task_id: int, user: User, variables: Mapping[str, Any]) -> Human
     task.approved = _verdict(task)
     if task.approved is None:
         task.save(update_fields=["voters"])
+        tell_inboxes(task.holders)
     else:
         _close(task, HumanTask.Status.COMPLETED, _answer(task, decision))
     record(Verb.TASK_DECIDED, task, after={"approved": decision.approved, "in_place_of": None if right == user.pk else right})
@@ -143,6 +145,7 @@ def _shown(decision: Decision) -> dict[str, Any]:
 def _close(task: HumanTask, status: str, signal: Mapping[str, Any]) -> None:
     task.status, task.closed_at = status, Now()
     task.save(update_fields=["status", "closed_at", "voters", "approved"])
+    tell_inboxes(task.holders)
     # The task is closed before the node run is woken: the trigger would take what is still open for expired.
     parameters: list[Any] = [task.execution_id, task.key, task.path, HUMAN_TASK, orjson.dumps(signal).decode(), f"{protocol.DUE_SECONDS} s"]
     with fence.lifted(), connection.cursor() as cursor:  # of an execution that whoever answers need not be allowed to see

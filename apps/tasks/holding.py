@@ -10,6 +10,7 @@ from apps.core.audit import Verb, record
 from apps.engine.errors import ConflictError, InvalidError
 from apps.tasks.asking import holders_of
 from apps.tasks.keys import user_key
+from apps.tasks.live import tell_inboxes
 from apps.tasks.models import HumanTask
 from apps.tasks.rights import NotYourTaskError, check_four_eyes, check_open, may_manage, right_of
 
@@ -121,6 +122,7 @@ def _check_held_by_one(task: HumanTask) -> None:
 
 def _give(task: HumanTask, user_id: UUID, *, in_place_of: UUID | None = None, delegated_by: UUID | None = None) -> None:
     task.assignee_id, task.in_place_of_id, task.delegated_by_id = user_id, in_place_of, delegated_by
+    tell_inboxes(task.holders, [user_key(user_id)])
     task.holders = [user_key(user_id)]
     task.claimed_at = Now()
     task.save(update_fields=["assignee", "in_place_of", "delegated_by", "holders", "claimed_at"])
@@ -128,5 +130,6 @@ def _give(task: HumanTask, user_id: UUID, *, in_place_of: UUID | None = None, de
 
 def _offer(task: HumanTask) -> None:
     task.assignee_id = task.in_place_of_id = task.delegated_by_id = task.claimed_at = None
-    task.holders = holders_of(None, task.candidates)
+    before, task.holders = task.holders, holders_of(None, task.candidates)
+    tell_inboxes(before, task.holders)
     task.save(update_fields=["assignee", "in_place_of", "delegated_by", "holders", "claimed_at"])

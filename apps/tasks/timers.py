@@ -12,6 +12,7 @@ from apps.core.audit import Verb, record
 from apps.executions.connection import fetch
 from apps.tasks.asking import holders_of
 from apps.tasks.deciding import expire, lock_execution
+from apps.tasks.live import tell_inboxes
 from apps.tasks.mails import tell, tell_holders
 from apps.tasks.models import HumanTask, Timer
 from apps.tasks.rights import people_of
@@ -84,5 +85,6 @@ def _escalate(task: HumanTask, what: Mapping[str, Any]) -> None:
 def _reassign(task: HumanTask, what: Mapping[str, Any], holders: list[str]) -> None:
     task.assignee_id = UUID(what["assignee"]) if what["assignee"] else None
     task.in_place_of_id = task.delegated_by_id = task.claimed_at = None
+    tell_inboxes(task.holders, holders)
     task.candidates, task.holders = what["candidates"], holders
     task.save(update_fields=["assignee", "in_place_of", "delegated_by", "claimed_at", "candidates", "holders"])
