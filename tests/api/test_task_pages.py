@@ -2,6 +2,7 @@
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -26,7 +27,7 @@ FORM = {
     "properties": {
         "approved": {"type": "boolean"},
         "amount": {"type": "number", "title": "Amount", "minimum": 1, "description": "In euro."},
-        "count": {"type": "integer"},
+        "count": {"type": "integer", "propertyOrder": 1},
         "reason": {"enum": ["price", "quality"]},
         "tags": {"type": "array", "items": {"enum": ["a", "b", "c"]}},
         "lines": {"type": "array", "items": {"type": "string", "maxLength": 5}},
@@ -52,9 +53,9 @@ def text_of(response: Any) -> str:
 
 class TestLinks:
     def test_a_link_asks_to_log_in_and_comes_back_to_the_task(self, ada):
-        ada.user.set_password(PASSWORD)
-        ada.user.save()
         task = ask(ada, assignee="ada")
+        ada.user.set_password(PASSWORD)  # ends what was logged in before
+        ada.user.save()
         visitor = Client(headers={"Accept-Language": "en"})
         link = f"/tasks/open/{task_token(task, ada.user.pk)}"
 
@@ -91,7 +92,7 @@ class TestLinks:
         ada.user.save()
         response = Client().post("/tasks/login", {"username": "ada", "password": PASSWORD, "next": target})
         assert response.status_code == 302
-        assert response.url in ("/tasks", "/tasks\\@evil.example/") and not response.url.startswith("//")
+        assert (urlsplit(response.url).netloc, urlsplit(response.url).path[:6]) == ("", "/tasks")
 
     def test_an_address_that_has_to_be_confirmed_first_lets_nobody_in(self, ada, settings):
         ada.user.set_password(PASSWORD)
@@ -150,10 +151,11 @@ class TestPage:
     def test_each_kind_of_field_comes_back_as_its_schema_asks(self, ada):
         task = ask(ada, assignee="ada", form=FORM)
         page = text_of(browser(ada.user).get(f"/tasks/{task}"))
-        assert re.search(
-            r'<input id="answer-47-amount" name="answer/amount" value="" type="number" step="any" inputmode="decimal" min="1"', page
-        )
+        number = 'type="number" step="any" inputmode="decimal" min="1" required aria-describedby="answer-47-amount-hint"'
+        assert f'<input id="answer-47-amount" name="answer/amount" value="" {number}>' in page
         assert 'type="date"' in page
+        names = list(dict.fromkeys(re.findall(r' name="answer/(\w+)', page)))
+        assert names[:3] == ["count", "amount", "reason"]
         assert 'name="answer/approved"' not in page
         sent = {
             "outcome": "0",

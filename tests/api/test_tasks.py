@@ -22,7 +22,7 @@ from apps.tasks.models import HumanTask
 from apps.tasks.timers import fire_due
 from tests.api.clients import ApiClient, client_of, make_workflow
 from tests.api.workspaces import join, make_team, share, workspace_of
-from tests.workers.driving import drive
+from tests.workers.driving import drive, run_queued
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -43,7 +43,7 @@ def ask(client: ApiClient, **config: Any) -> int:
     }
     workflow = make_workflow(client, definition)["id"]
     started = client.post_json("/executions", {"workflow": workflow, "input": {"order_id": "ORDER-001"}}, 202)["id"]
-    drive(UUID(started), rounds=1)
+    run_queued(UUID(started))
     return int(HumanTask.objects.get(execution_id=started).pk)
 
 

@@ -28,7 +28,7 @@ from apps.tasks.models import Decision, HumanTask, Timer
 from apps.tasks.rights import FourEyesError, NotYourTaskError, TaskClosedError
 from apps.tasks.timers import fire, fire_due
 from tests.factories import make_version, make_workspace
-from tests.workers.driving import drive, queued, statuses, step
+from tests.workers.driving import drive, run_queued, statuses, step
 from tests.workers.test_loops import foreach, inside
 from tests.workers.test_runner import FAIL, START, document, put
 from tests.workers.test_sweepers import redis, sent, sweeper  # noqa: F401  # fixtures
@@ -65,7 +65,7 @@ def asking(
     """An execution whose node `ask` has been settled once: it waits, or has failed."""
     version = make_version(document({"start": START, "ask": task, **nodes}, "start -> ask", *edges, **(rest or {})))
     execution_id = start_execution(workflow=version.workflow, input=input, started_by=by).execution_id
-    step(execution_id)
+    run_queued(execution_id)
     return execution_id
 
 
@@ -479,10 +479,10 @@ class TestAnswersStand:
         edges = ("start -> first -> each -> after", "before -> ask -> work")
         version = make_version(document({"start": START, **nodes}, *edges))
         execution_id = start_execution(workflow=version.workflow, input={"amount": 1}, started_by=ada()).execution_id
-        step(execution_id)
+        run_queued(execution_id)
         while task := HumanTask.objects.filter(execution_id=execution_id, status="open").order_by("id").first():
             complete(task_id=task.pk, user=ada(), variables=YES)
-            step(execution_id)
+            run_queued(execution_id)
         return drive(execution_id)
 
     def test_in_loops_as_well_an_answer_goes_over_as_it_was_given(self):
@@ -519,14 +519,13 @@ class TestAnswersStand:
         execution = self.looped()
         asked = Rerun(Place("ask", "1"), outputs={"before[1]": {"at": 9}})
         again = rerun_execution(execution=execution, asked=asked, started_by=ada()).execution_id
-        while queued(again):
-            step(again)
+        run_queued(again)
         assert task_of(again).path == "1"
         assert list(HumanTask.objects.filter(execution_id=again).values_list("path", flat=True)) == ["1"]
 
     def test_from_before_it_people_are_asked_again(self):
         again = rerun_execution(execution=self.ended(), asked=Rerun(Place("ask"), input={"amount": 2}), started_by=ada()).execution_id
-        step(again)
+        run_queued(again)
         assert task_of(again).is_open
 
     def test_a_test_run_does_not_edit_it(self):

@@ -5,7 +5,7 @@ What a page cannot draw, such as an array of objects, is a field for JSON. Wheth
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import orjson
@@ -103,9 +103,20 @@ def _yes_or_no(decision: str) -> Sequence[Outcome]:
 
 
 def _fields(schema: Mapping[str, Any], root: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[Field]:
-    required = schema.get("required") or ()
-    for name, each in schema["properties"].items():
+    required = schema["required"] if isinstance(schema.get("required"), list) else []
+    for name, each in _in_order(schema["properties"], required):
         yield _field(_resolved(each, root), root, (*path, name), is_required=name in required)
+
+
+def _in_order(properties: Mapping[str, Any], required: Sequence[str]) -> Iterable[tuple[str, Any]]:
+    """By `propertyOrder`, then as `required` has them: PostgreSQL keeps the keys of an object in an order of its own."""
+
+    def place(each: tuple[str, Any]) -> tuple[float, int]:
+        name, schema = each
+        order = schema.get("propertyOrder") if isinstance(schema, Mapping) else None
+        return order if isinstance(order, int | float) else inf, required.index(name) if name in required else len(required)
+
+    return sorted(properties.items(), key=place)
 
 
 def _field(schema: Any, root: Mapping[str, Any], path: tuple[str, ...], *, is_required: bool) -> Field:
