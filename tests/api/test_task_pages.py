@@ -220,6 +220,13 @@ class TestPage:
             assert 'value="2030-01-31"' in page
         assert HumanTask.objects.get(pk=task).is_open
 
+    def test_all_that_is_wrong_is_said_at_once(self, ada):
+        task = ask(ada, assignee="ada", form=FORM)
+        sent = {"outcome": "0", "answer/amount": "0", "answer/rows": "{", "answer/address/zip": "1"}
+        page = text_of(browser(ada.user).post(f"/tasks/{task}", sent))
+        named = set(re.findall(r'<a href="#answer-47-([^"]+)">', page))
+        assert named == {"amount", "rows", "reason", "agreed", "address-47-street", "address-47-zip"}
+
     def test_who_may_not_answer_is_told_why_and_gets_no_form(self, ada, bob):
         enter(bob, workspace_of(ada), "admin")
         given, starters = ask(ada, assignee="ada"), ask(ada, four_eyes=True)

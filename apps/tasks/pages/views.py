@@ -1,6 +1,6 @@
 """Tasks in a browser, without any script: the inbox, the page of a task, and what a link in a mail opens."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from apps.core.api.errors import status_of
 from apps.engine.errors import InvalidError, StructForgeError
+from apps.engine.input_schema import input_problems
 from apps.engine.json_values import JsonTooLargeError
 from apps.tasks.deciding import AnswersDoNotFitError, complete
 from apps.tasks.discussing import EmptyAttachmentError, attach, comment
@@ -17,7 +18,8 @@ from apps.tasks.links import read_link
 from apps.tasks.models import HumanTask
 from apps.tasks.pages.answering import OwnPage, note, shown
 from apps.tasks.pages.drawing import form_context, outcome_of, task_context
-from apps.tasks.pages.fields import form_of, read_answers
+from apps.tasks.pages.fields import form_of
+from apps.tasks.pages.reading import read_answers
 from apps.tasks.pages.words import words_of
 from apps.tasks.queries import count_tasks, get_task, list_tasks
 
@@ -81,14 +83,17 @@ class TaskPage(OwnPage):
     def _complete(self, request: HttpRequest, task: HumanTask) -> HttpResponse:
         form = form_of(task.form, task.decision)
         answers, faults = read_answers(form.fields, request.POST)
-        faults = {pointer: words_of(request)[word] for pointer, word in faults.items()}
         pressed = outcome_of(form, request.POST)
         if pressed is None or faults:
-            return self._page(request, task, status=422, faults=faults)
+            unread = {pointer: words_of(request)[word] for pointer, word in faults.items()}
+            problems = input_problems(task.form, {**answers, **(pressed or {})})
+            unfit = _of_schema(request, ((each.pointer, each.message) for each in problems))
+            return self._page(request, task, status=422, faults=_beside(unfit, unread) | unread)
         try:
             complete(task_id=task.pk, user=self.user, variables={**answers, **pressed})
         except AnswersDoNotFitError as error:
-            return self._page(request, task, status=422, faults=_of_schema(request, error))
+            found = ((each["pointer"].removeprefix("/variables"), each["message"]) for each in error.details["errors"])
+            return self._page(request, task, status=422, faults=_of_schema(request, found))
         note(request, "completed")
         return redirect("tasks-task", task.pk)
 
@@ -140,11 +145,15 @@ class _NothingSaidError(InvalidError):
     code = "required"
 
 
-def _of_schema(request: HttpRequest, error: AnswersDoNotFitError) -> dict[str, str]:
+def _of_schema(request: HttpRequest, problems: Iterable[tuple[str, str]]) -> dict[str, str]:
     """{pointer of an answer: what is wrong with it}."""
     words = words_of(request)
     found: dict[str, str] = {}
-    for each in error.details["errors"]:
-        pointer = each["pointer"].removeprefix("/variables")
-        found[pointer] = " ".join(filter(None, [found.get(pointer, ""), f"{words['does_not_fit']} {each['message']}"]))
+    for pointer, message in problems:
+        found[pointer] = f"{found.get(pointer, '')} {words['does_not_fit']} {message}".strip()
     return found
+
+
+def _beside(unfit: Mapping[str, str], unread: Mapping[str, str]) -> dict[str, str]:
+    """What does not fit at other places than those that could not be read, and those around them, which lack what could not be read."""
+    return {pointer: text for pointer, text in unfit.items() if not any(f"{other}/".startswith(f"{pointer}/") for other in unread)}
