@@ -18,6 +18,7 @@ api = [
     path("", include("apps.audit.api.urls")),
     path("", include("apps.quotas.api.urls")),
     path("", include("apps.notifications.api.urls")),
+    path("", include("apps.tasks.api.urls")),
 ]
 
 urlpatterns = [
@@ -28,6 +29,7 @@ urlpatterns = [
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("", include("apps.fleet.api.urls")),
+    path("", include("apps.tasks.pages.urls")),
 ]
 
 handler400 = "apps.core.api.errors.bad_request"

@@ -16,6 +16,7 @@ from apps.executions.announcements import announce_change
 from apps.executions.connection import TRANSIENT
 from apps.executions.graphs import UnknownVersionError, graph_of, graphs
 from apps.executions.protocol import Claim, Ready
+from apps.tasks.live import announce_asked
 from workers import canvas, faults, host
 from workers.leases import process_leases
 from workers.stretch import LeaseLostError, Stretch
@@ -155,6 +156,7 @@ def _settle(claim: Claim, documents: list[dict[str, Any]]) -> tuple[list[Ready],
     if result["sequence"] is not None:
         announce_change(claim.execution_id, result)
     children.send_woken(result["parent"])
+    announce_asked(documents, result["applied"])
     if claim.is_limited and result["status"] in SETTLED_EXECUTION:
         _let_next_in(claim)
     return protocol.ready_in(result, execution_id=claim.execution_id, version_id=claim.version_id), result["status"] == "cancelling"

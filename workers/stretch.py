@@ -11,7 +11,7 @@ import orjson
 
 from apps.engine.expressions import ExpressionError
 from apps.engine.graph import OUTPUT_KEY, Graph, GraphNode
-from apps.engine.outcomes import Deferred, Failed, NodeError, Outcome, StartChild, Succeeded
+from apps.engine.outcomes import AskPeople, Deferred, Failed, NodeError, Outcome, StartChild, Succeeded
 from apps.engine.statuses import NodeRunStatus
 from apps.executions import protocol
 from apps.executions.announcements import announce_hint
@@ -23,6 +23,7 @@ from apps.nodes.contract import NodeFailure, RunContext
 from apps.nodes.credentials import HeldCredential
 from apps.nodes.execute import perform
 from apps.nodes.registry import get_type
+from apps.tasks.asking import task_end
 from workers import faults
 from workers.breakpoints import is_stopped, stop_before
 from workers.leases import CANCELLED, Held, NodeInterruptedError
@@ -137,6 +138,8 @@ class Stretch:
             return CANCELLED_END
         if isinstance(outcome, StartChild):
             return self._end_of_call(node, outcome, attempt)
+        if isinstance(outcome, AskPeople):
+            return task_end(node, outcome, self._claim, attempt=attempt)
         if not isinstance(outcome, Succeeded | Failed | Deferred):
             message = f"A node of type {node.type} returned {type(outcome).__name__}, which is for loops."
             outcome = Failed(NodeError("internal_error", message), is_final=True)

@@ -34,6 +34,7 @@ from apps.executions.result_cache import PRUNE as PRUNE_RESULTS
 from apps.executions.settling import settle_held
 from apps.executions.waking import PRUNE as PRUNE_EVENTS
 from apps.executions.waking import deliver_event
+from apps.tasks import timers as task_timers
 from apps.triggers.schedules.firing import fire_due
 from apps.triggers.schedules.waiting import PRUNE as PRUNE_SCHEDULE_RUNS
 from apps.triggers.schedules.waiting import advance_waiting, find_late
@@ -119,6 +120,7 @@ class Sweeper:
             self.fire_schedules: 1.0,
             self.advance_schedules: 1.0,
             self.tell_alerts: 2.0,
+            self.fire_task_timers: 0.5,
             self.check_invariants: 60.0,
             self.prune_expired: 3600.0,
         }
@@ -265,6 +267,10 @@ class Sweeper:
     def tell_alerts(self) -> int:
         """Write down whom the new alerts of schedules are to be told to."""
         return tell_alerts()
+
+    def fire_task_timers(self) -> int:
+        """Send the mails about human tasks, and escalate those that are overdue."""
+        return task_timers.fire_due()
 
     def check_invariants(self) -> int:
         rows = fetch("select * from broken_invariants_v1()", {})

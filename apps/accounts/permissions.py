@@ -15,6 +15,7 @@ class Permission(StrEnum):
     EXECUTION_VIEW = "execution.view"
     EXECUTION_OPERATE = "execution.operate"
     EVENT_SEND = "event.send"
+    TASK_WORK = "task.work"
     CREDENTIAL_VIEW = "credential.view"
     CREDENTIAL_USE = "credential.use"
     CREDENTIAL_MANAGE = "credential.manage"
@@ -36,6 +37,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
     Permission.EXECUTION_VIEW: "See executions with their inputs and outputs.",
     Permission.EXECUTION_OPERATE: "Pause, resume, cancel and decide about executions.",
     Permission.EVENT_SEND: "Send events that waiting executions go on with.",
+    Permission.TASK_WORK: "Do the human tasks that are one's own or offered to one.",
     Permission.CREDENTIAL_VIEW: "See which credentials there are; their secrets are shown to nobody.",
     Permission.CREDENTIAL_USE: "Let workflows use credentials.",
     Permission.CREDENTIAL_MANAGE: "Make, change, share and delete credentials.",
@@ -50,7 +52,7 @@ DESCRIPTIONS: Mapping[Permission, str] = {
 
 Permissions = frozenset[Permission]
 
-_VIEWER = frozenset({Permission.WORKFLOW_VIEW, Permission.EXECUTION_VIEW, Permission.MEMBER_VIEW})
+_VIEWER = frozenset({Permission.WORKFLOW_VIEW, Permission.EXECUTION_VIEW, Permission.MEMBER_VIEW, Permission.TASK_WORK})
 _OPERATOR = _VIEWER | {Permission.WORKFLOW_RUN, Permission.EXECUTION_OPERATE, Permission.EVENT_SEND}
 _BUILDER = _OPERATOR | {
     Permission.WORKFLOW_CREATE,
@@ -75,7 +77,7 @@ ROLE_DESCRIPTIONS: Mapping[str, str] = {
     "admin": "Everything but to delete the workspace.",
     "builder": "Make, change and run workflows, and use and keep credentials.",
     "operator": "Run workflows and steer executions.",
-    "viewer": "Look at everything.",
+    "viewer": "Look at everything, and do the tasks that are given to one.",
 }
 
 _NAMES = frozenset(permission.value for permission in Permission)

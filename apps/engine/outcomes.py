@@ -111,4 +111,17 @@ class StartChild:
     waits: bool = True
 
 
-Outcome = Succeeded | Failed | Deferred | Iterate | Gathered | StartChild
+@dataclass(frozen=True, slots=True)
+class AskPeople:
+    """Give people of the workspace a task, with the settling of this node run, and wait for what they say.
+
+    task   the resolved config of `human.task`
+
+    The node run is resumed with the signal {"outcome": "completed" | "timeout", "task": int, …}, or with none when the node's
+    `timeout_seconds` are over.
+    """
+
+    task: Mapping[str, Any]
+
+
+Outcome = Succeeded | Failed | Deferred | Iterate | Gathered | StartChild | AskPeople

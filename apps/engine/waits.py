@@ -8,6 +8,7 @@ EVENT_PATTERN = r"^[A-Za-z_][A-Za-z0-9_./-]{0,127}$"
 MAX_CORRELATION_KEY = 255  # characters
 WEBHOOK = "webhook"
 BREAKPOINT = "breakpoint"
+HUMAN_TASK = "$task"  # `apps/tasks/sql` knows it too
 _EVENT = "event:"
 
 

@@ -17,6 +17,7 @@ from apps.engine.waits import BREAKPOINT
 from apps.executions import handoff, protocol
 from apps.executions.actions import Started, start_execution
 from apps.executions.announcements import announce_change
+from apps.executions.answers import check_not_answers
 from apps.executions.graphs import graphs
 from apps.executions.models import Execution, NodeRun
 from apps.workflows.models import Workflow, WorkflowVersion
@@ -82,9 +83,11 @@ def edit(*, execution_id: UUID, variables: Mapping[str, Any], outputs: Sequence[
     """Change variables, and outputs of nodes that have ended, for this execution alone; history keeps what they were.
 
     outputs   [{"key", "path", "output"}]
-    Raises NotATestRunError, NotStoppedError, and InvalidBreakpointError for an output that is not there or is too large.
+    Raises NotATestRunError, NotStoppedError, AnswerOfPeopleError, and InvalidBreakpointError for an output that is not there or too large.
     """
     check_json([dict(variables), list(outputs)])
+    if outputs:
+        check_not_answers(execution_id, [each["key"] for each in outputs])
     for index, each in enumerate(outputs):
         if len(orjson.dumps(each["output"])) > protocol.INLINE_LIMIT_BYTES:
             message = f"Expected an output of at most {protocol.INLINE_LIMIT_BYTES} bytes."

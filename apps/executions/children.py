@@ -88,7 +88,9 @@ def _fault(call: StartChild, row: Mapping[str, Any]) -> NodeError | None:
 def with_child(deferred: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a node waited for, with the output and the error of the child whose end woke it."""
     state, signal = deferred.get("state"), deferred.get("signal")
-    if not isinstance(state, Mapping) or not isinstance(signal, Mapping) or signal.get("execution") != state.get("child"):
+    if not isinstance(state, Mapping) or not isinstance(signal, Mapping):
+        return deferred
+    if "child" not in state or signal.get("execution") != state["child"]:
         return deferred
     row = fetch_repeating(_ENDED, {"child": signal["execution"]})[0]
     output = row["output"] if row["output_ref"] is None else orjson.loads(object_store.get(row["output_ref"]))

@@ -19,6 +19,7 @@ from apps.engine.reruns import Compiled, NothingToRerunError, RerunPlan, Unknown
 from apps.engine.statuses import SETTLED_EXECUTION, NodeRunStatus
 from apps.executions import admission, handoff, protocol
 from apps.executions.actions import WorkflowNotPublishedError, WrongStatusError, check_input, counted
+from apps.executions.answers import check_answers_stand
 from apps.executions.models import Execution, NodeRun
 from apps.executions.protocol import Ready
 from apps.executions.rerun_documents import gates_of, loops_document
@@ -113,7 +114,7 @@ def prepare_rerun(*, execution: Execution, asked: Rerun) -> Prepared:
     """Check a re-run and say what it would reuse and run. Writes nothing.
 
     Raises WrongStatusError, VersionGoneError, InvalidInputError, WrongOutputTypeError, ItemNotReadError, WorkflowArchivedError,
-    WorkflowNotPublishedError, and what `plan_tree` raises.
+    WorkflowNotPublishedError, AnswerOfPeopleError, and what `plan_tree` raises.
     """
     if execution.status not in SETTLED_EXECUTION:
         message = f"The execution is {execution.status}; only one that has ended can be run again."
@@ -126,8 +127,10 @@ def prepare_rerun(*, execution: Execution, asked: Rerun) -> Prepared:
     outputs, items = ({Place.parse(text): value for text, value in given.items()} for given in (asked.outputs, asked.items))
     ended = EndedLoops(execution.pk, new.graph)
     tree = plan_tree(old, new, _ends(runs), ended, _wish(new, execution, asked, outputs))
+    has_other_input = asked.input is not None and asked.input != execution.input
     check_outputs(execution, outputs)
     check_items(execution, new, tree, items)
+    check_answers_stand(new.graph, tree, outputs=outputs, items=items, has_other_input=has_other_input)
     again, has_more = nodes_again(new, tree, ended, {run.key for run in runs.values() if has_run(run)})
     return Prepared(
         execution=execution,

@@ -142,6 +142,7 @@ class NodeType(Generic[ConfigT]):
     credentials      {slot: what fits there}: places for credentials, by name
     is_loop          True when other nodes are its body: `run` returns Iterate, and Gathered at the end
     binds_item       True when its own config may read `item`, the output of the iteration before, and `index`, how many there were
+    asks_people      True when people answer: their answer is neither cached, nor edited afterwards
     errors           {code: when it fails with this code}, beside those of every node
     example          a config that works, for the docs and the editor
     """
@@ -159,6 +160,7 @@ class NodeType(Generic[ConfigT]):
     credentials: ClassVar[Mapping[str, CredentialSlot]] = {}
     is_loop: ClassVar[bool] = False
     binds_item: ClassVar[bool] = False
+    asks_people: ClassVar[bool] = False
     errors: ClassVar[Mapping[str, str]] = {}
     example: ClassVar[Mapping[str, Any]] = {}
     Config: ClassVar[type[NodeConfig]]

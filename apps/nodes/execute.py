@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from apps.engine.json_values import InvalidJsonError, clean_json
-from apps.engine.outcomes import Deferred, Failed, Gathered, Iterate, NodeError, Outcome, StartChild, Succeeded
+from apps.engine.outcomes import AskPeople, Deferred, Failed, Gathered, Iterate, NodeError, Outcome, StartChild, Succeeded
 from apps.engine.problems import problems_of
 from apps.nodes.contract import NodeFailure, NodeType, RunContext
 from apps.nodes.redaction import redacting_logs
@@ -71,6 +71,8 @@ def _checked(outcome: Outcome) -> Outcome:
                 return outcome if items is None else replace(outcome, items=clean_json(items))
             case StartChild(input=given):
                 return replace(outcome, input=clean_json(given))
+            case AskPeople(task=task):
+                return replace(outcome, task=clean_json(task))
             case Gathered():
                 return outcome
     except InvalidJsonError as fault:

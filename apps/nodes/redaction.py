@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import re2
 
-from apps.engine.outcomes import Deferred, Failed, Gathered, Iterate, NodeError, Outcome, StartChild, Succeeded
+from apps.engine.outcomes import AskPeople, Deferred, Failed, Gathered, Iterate, NodeError, Outcome, StartChild, Succeeded
 from apps.nodes.secret import MASK, Secret
 
 # A shorter text stands in too many others by chance.
@@ -79,6 +79,8 @@ class Redactor:
                 return outcome if items is None else replace(outcome, items=self.json(list(items)))
             case StartChild():
                 return replace(outcome, input=self.json(dict(outcome.input)))
+            case AskPeople():
+                return replace(outcome, task=self.json(dict(outcome.task)))
             case Gathered():
                 return outcome
 

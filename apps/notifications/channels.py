@@ -48,12 +48,12 @@ class NotTakenError(Exception):
 
 def send_email(delivery: Delivery) -> None:
     """Raises NotTakenError."""
-    told = delivery.payload["data"]
+    subject, text = _mail(delivery)
     # An id of the mail that stays the same tells the other side that it has it already.
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ") or "structforge"
     message = EmailMessage(
-        _one_line(_SUBJECTS[delivery.event].format(workflow=told["workflow"]["name"])),
-        _text(told),
+        _one_line(subject),
+        text,
         to=[delivery.target],
         headers={"Message-ID": f"<{delivery.pk}@{domain}>", "Auto-Submitted": "auto-generated"},
     )
@@ -78,6 +78,14 @@ def send_webhook(delivery: Delivery) -> None:
         raise NotTakenError(error.code, error.message) from failure
     if not 200 <= reply.status < 300:
         raise NotTakenError("http_status", f"It answered {reply.status}, expected 2xx.", is_final=reply.status == GONE)
+
+
+def _mail(delivery: Delivery) -> tuple[str, str]:
+    """Subject and text: those of the payload where it brings its own, {"mail": {"subject", "text"}}."""
+    if own := delivery.payload.get("mail"):
+        return own["subject"], own["text"]
+    told = delivery.payload["data"]
+    return _SUBJECTS[delivery.event].format(workflow=told["workflow"]["name"]), _text(told)
 
 
 def _text(told: Mapping[str, Any]) -> str:

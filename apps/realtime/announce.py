@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -20,7 +20,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from apps.engine.statuses import SETTLED_EXECUTION
-from apps.realtime.groups import execution_group, redis_channel
+from apps.realtime.groups import execution_group, inbox_group, redis_channel
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ MAX_BATCH = 200  # messages in one round trip
 LINGER_SECONDS = 0.03  # nobody sees the difference, and a chain of quick nodes costs a tenth of the round trips
 EXIT_SECONDS = 1.0
 
-Message = tuple[str, Mapping[str, Any]]  # execution id, body
+Message = tuple[str, Mapping[str, Any]]  # group, body
 Frame = tuple[str, bytes]  # Redis channel, payload
 
 
@@ -43,7 +43,13 @@ def announce(execution_id: str, message: Mapping[str, Any]) -> None:
     sequence   number of the event in the history; null for a hint outside it, such as a claim
     node_runs  those that changed; one counts where its `revision` is greater than the one known
     """
-    _sender.put((execution_id, message))
+    _sender.put((execution_group(execution_id), message))
+
+
+def announce_inboxes(keys: Iterable[str]) -> None:
+    """Say to those who watch inboxes of these people, teams and roles that something in them may have changed. As `announce` otherwise."""
+    for key in set(keys):
+        _sender.put((inbox_group(key), {"type": "inbox.hint"}))
 
 
 def dropped() -> int:
@@ -111,11 +117,11 @@ class _Sender:
             self._is_failing = False
 
     def _frame(self, message: Message) -> Frame | None:
-        execution_id, body = message
+        group, body = message
         try:
-            return redis_channel(execution_group(execution_id)), get_channel_layer().serialize(dict(body))
+            return redis_channel(group), get_channel_layer().serialize(dict(body))
         except (TypeError, ValueError, OverflowError) as error:
-            self._drop(1, f"a live message of execution {execution_id} cannot be written: {error}")
+            self._drop(1, f"a live message of {group} cannot be written: {error}")
             return None
 
     def _next_batch(self) -> list[Message | threading.Event]:

@@ -131,14 +131,17 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def _serve(self) -> None:
         await self._know_who()
         async with afollow([self.followed_id]) as inbox:
-            self._inbox = inbox
-            self._next_look = time.monotonic() + FIRST_CHECK_SECONDS
-            while True:
-                notice = await inbox.get(self._next_look - time.monotonic())
-                if notice is not None:
-                    await self._pass_on(notice)
-                if notice is None or time.monotonic() >= self._next_look:
-                    await self._look()
+            await self._listen(inbox)
+
+    async def _listen(self, inbox: AsyncInbox) -> None:
+        self._inbox = inbox
+        self._next_look = time.monotonic() + FIRST_CHECK_SECONDS
+        while True:
+            notice = await inbox.get(self._next_look - time.monotonic())
+            if notice is not None:
+                await self._pass_on(notice)
+            if notice is None or time.monotonic() >= self._next_look:
+                await self._look()
 
     async def _know_who(self) -> None:
         who = brought_by(self.scope)

@@ -9,7 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -83,19 +83,24 @@ def follow(execution_ids: Iterable[object]) -> Iterator[Inbox]:
 
     None arrives once the subscription stands, and again after each reconnection. With Redis away nothing arrives until it is back.
     """
-    inbox, channels = Inbox(), _channels(execution_ids)
+    inbox, channels = Inbox(), [redis_channel(group) for group in _groups(execution_ids)]
     listener = _get_listener()
     listener.add(channels, inbox.deliver)
     try:
         yield inbox
     finally:
         listener.remove(channels, inbox.deliver)
+
+
+def afollow(execution_ids: Iterable[object]) -> AbstractAsyncContextManager[AsyncInbox]:
+    """As `follow`, for coroutines."""
+    return afollow_groups(_groups(execution_ids))
 
 
 @asynccontextmanager
-async def afollow(execution_ids: Iterable[object]) -> AsyncIterator[AsyncInbox]:
-    """As `follow`, for coroutines."""
-    inbox, channels = AsyncInbox(), _channels(execution_ids)
+async def afollow_groups(groups: Iterable[str]) -> AsyncIterator[AsyncInbox]:
+    """As `afollow`, of groups by their names."""
+    inbox, channels = AsyncInbox(), [redis_channel(group) for group in groups]
     listener = _get_listener()
     listener.add(channels, inbox.deliver)
     try:
@@ -104,8 +109,8 @@ async def afollow(execution_ids: Iterable[object]) -> AsyncIterator[AsyncInbox]:
         listener.remove(channels, inbox.deliver)
 
 
-def _channels(execution_ids: Iterable[object]) -> list[str]:
-    return [redis_channel(execution_group(str(execution_id))) for execution_id in execution_ids]
+def _groups(execution_ids: Iterable[object]) -> list[str]:
+    return [execution_group(str(execution_id)) for execution_id in execution_ids]
 
 
 class _Listener:

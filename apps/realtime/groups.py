@@ -10,6 +10,11 @@ def execution_group(execution_id: UUID | str) -> str:
     return f"execution.{UUID(str(execution_id)).hex}"
 
 
+def inbox_group(key: str) -> str:
+    """The group of those whose inboxes hold what is given to `key`: a person, a team or a role, as `apps.tasks.keys` names them."""
+    return f"inbox.{key}"
+
+
 def redis_channel(group: str) -> str:
     """The Redis pub/sub channel that carries `group` in `RedisPubSubChannelLayer`."""
     return f"{settings.LIVE_PREFIX}__group__{group}"

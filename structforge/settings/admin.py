@@ -56,6 +56,8 @@ UNFOLD = {
                     _link("Iterations", "repeat", "executions_iteration", "executions.view_iteration"),
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),
                     _link("Follow-ups", "redo", "executions_followup", "executions.view_followup"),
+                    _link("Human tasks", "inbox", "tasks_humantask", "tasks.view_humantask"),
+                    _link("Absences", "event_busy", "tasks_absence", "tasks.view_absence"),
                     _link("Notifications", "outgoing_mail", "notifications_delivery", "notifications.view_delivery"),
                     _link("Limits", "speed", "executions_executionlimit", "executions.view_executionlimit"),
                     _link("Workers", "memory", "fleet_worker", "fleet.view_worker"),

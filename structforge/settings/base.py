@@ -56,6 +56,7 @@ INSTALLED_APPS = [
     "apps.executions",
     "apps.triggers",
     "apps.notifications",
+    "apps.tasks",
     "apps.fleet",
 ]
 
@@ -344,6 +345,8 @@ SPECTACULAR_SETTINGS = {
         "OriginEnum": "apps.executions.models.NodeRun.Origin",
         "ScheduleRunOrigin": "apps.triggers.models.ScheduleRun.Origin",
         "ScheduleAlertKind": "apps.triggers.models.ScheduleAlert.Kind",
+        "TaskPriority": ["low", "normal", "high", "urgent"],
+        "TaskStatus": "apps.tasks.models.HumanTask.Status",
         "TemplateStatus": "apps.templates.models.Status",
         "TemplateVisibility": "apps.templates.models.Visibility",
         "TemplateCategory": "apps.templates.categories.Category",
@@ -352,6 +355,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
+
+TASK_ATTACHMENT_BYTES = env.int("TASK_ATTACHMENT_BYTES", default=4_000_000)  # of one file; a body may not be larger than MAX_BODY_BYTES
 
 # Housekeeping
 AUDIT_RETENTION_DAYS = env.int("AUDIT_RETENTION_DAYS", default=0)  # 0 keeps the audit log for ever; the last 30 days are kept in any case

@@ -86,7 +86,9 @@ def copy_of(row: Row, number: int, copied: dict[tuple[Any, ...], Row] | None = N
     copied[type(row), row.pk] = twin
     for names in _unique(type(row)):
         field = _to_change(type(row), names)
-        if field is not None:
+        if field is not None and field.is_relation and not field.db_constraint:
+            setattr(twin, field.attname, -FAR - number)  # it may point nowhere, and no row need be made for it
+        elif field is not None:
             setattr(twin, field.name, _other(getattr(row, field.name), field, number, copied))
     twin.save(force_insert=True)
     return twin

@@ -14,13 +14,16 @@ from apps.accounts.permissions import BUILT_IN_ROLES, Permission, Permissions
 from apps.audit.models import AuditEntry
 from apps.executions.models import Execution, FollowUp
 from apps.notifications.models import Delivery
+from apps.tasks.discussing import attach
+from apps.tasks.links import task_token
+from apps.tasks.models import HumanTask
 from apps.triggers.models import ScheduleAlert
 from apps.workflows.drafts import keep_draft
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
 from tests.api.clients import ORDER, ApiClient, client_of, make_organisation, make_workflow
 from tests.api.workspaces import join, make_folder, make_team, share, workspace_of
-from tests.workers.driving import drive
+from tests.workers.driving import drive, run_queued
 
 pytestmark = pytest.mark.django_db
 
@@ -53,6 +56,9 @@ PUBLIC = {
     "api/v1/shared/<str:token>/executions/<uuid:execution_id>",
     "api/v1/shared/<str:token>/executions/<uuid:execution_id>/output",
 }
+
+# For browsers: whoever has not logged in is sent to do so; tests/api/test_task_pages.py asks for the rest.
+PAGES = {"tasks", "tasks/login", "tasks/logout", "tasks/open/<str:task_token>", "tasks/<int:task_id>"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,7 @@ START = {"input": {"amount": 1}}
 SCHEDULE = {"workflow": "<workflow_id>", "name": "another", "cron_expr": "0 6 * * *", **START}
 BACKFILL = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-03T00:00:00Z"}
 KEY = {"name": "ci", "scopes": ["workflow.view"]}
+FAR_OFF = "2100-01-01T00:00:00Z"
 SERVICE_ACCOUNTS = "workspaces/<uuid:workspace_id>/service-accounts"
 SERVICE_ACCOUNT = f"{SERVICE_ACCOUNTS}/<uuid:account_id>"
 EXPORT = {"structforge": 1, "kind": "bundle", "workflows": []}
@@ -308,6 +315,24 @@ ROUTES = [
     Route("post", "holds", ok=201, needs=P.WORKFLOW_EDIT, body={"scope": "workflow", "workflow": "<workflow_id>", "reason": "x"}),
     Route("get", "holds/<uuid:hold_id>", needs=P.WORKFLOW_VIEW, refused=404),
     Route("delete", "holds/<uuid:hold_id>", ok=204, apart=True),
+    Route("get", "tasks", others=200),
+    Route("get", "tasks/counts", others=200),
+    Route("post", "tasks/bulk", others=200, body={"action": "claim", "tasks": [2**40]}),
+    Route("get", "tasks/<int:task_id>", apart=True),
+    Route("put", "tasks/<int:task_id>/complete", apart=True, body={"variables": {"approved": True}}),
+    Route("post", "tasks/<int:task_id>/claim", apart=True),
+    Route("post", "tasks/<int:task_id>/release", ok=409, apart=True),
+    Route("post", "tasks/<int:task_id>/delegate", apart=True, body={"to": "ada"}),
+    Route("get", "tasks/<int:task_id>/comments", apart=True),
+    Route("post", "tasks/<int:task_id>/comments", ok=201, apart=True, body={"text": "why?"}),
+    Route("get", "tasks/<int:task_id>/attachments", apart=True),
+    Route("post", "tasks/<int:task_id>/attachments?name=offer.json", ok=201, apart=True, body={"any": "bytes"}),
+    Route("get", "tasks/<int:task_id>/attachments/<uuid:attachment_id>", apart=True),
+    Route("get", "task-links/<str:task_token>", others=403, apart=True),
+    Route("put", "task-links/<str:task_token>/complete", others=403, apart=True, body={"variables": {"approved": True}}),
+    Route("get", "absences", others=200),
+    Route("post", "absences", ok=201, apart=True, body={"workspace": "<workspace_id>", "substitute": "<member_id>", "ends_at": FAR_OFF}),
+    Route("delete", "absences/<uuid:absence_id>", ok=204, apart=True),
     Route("post", "signals", ok=202, apart=True, body={"workspace": "<workspace_id>", "event": "order.paid"}),
 ]
 
@@ -327,7 +352,7 @@ ADDRESSES = {path for path in addresses(get_resolver().url_patterns) if not path
 
 
 def test_every_address_is_listed_here():
-    listed = PUBLIC | {f"api/v1/{route.address}" for route in ROUTES}
+    listed = PUBLIC | PAGES | {f"api/v1/{route.address}" for route in ROUTES}
     assert listed == ADDRESSES
 
 
@@ -392,6 +417,7 @@ def make_things(ada: ApiClient) -> dict[str, str]:
         "<str:variable>": ada.put_json(f"/workflows/{made['id']}/variables", {"name": "kept", "value": SECRET_NAME})["name"],
         "<uuid:delivery_id>": make_follow_up_and_delivery(started["id"]),
         "<workspace_id>": workspace,
+        **make_task(ada, friend, workspace),
         "<uuid:hold_id>": ada.post_json("/holds", {"scope": "workflow", "workflow": made["id"], "reason": SECRET_NAME}, 201)["id"],
         "<uuid:schedule_id>": (schedule := ada.post_json("/schedules", {**SCHEDULE, "workflow": made["id"], "name": SECRET_NAME}, 201))[
             "id"
@@ -417,6 +443,26 @@ def make_alert(schedule: dict[str, str]) -> str:
     at = schedule["next_run_time"]
     common = {"workspace_id": schedule["workspace"], "workflow_id": schedule["workflow"], "schedule_id": schedule["id"]}
     return str(ScheduleAlert.objects.create(**common, schedule_name=SECRET_NAME, kind="missed", first_for=at, last_for=at).pk)
+
+
+def make_task(ada: ApiClient, friend: str, workspace: str) -> dict[str, str]:
+    """A task that is offered to Ada, with a file; and an absence of hers."""
+    join(client_of(User.objects.get(pk=friend)), Workspace.objects.get(pk=workspace), "viewer")
+    form = {"title": SECRET_NAME, "candidate_roles": ["owner"], "form": {"approved": "boolean"}}
+    nodes = [{"key": "start", "type": "trigger.manual"}, {"key": "ask", "type": "human.task", "config": form}]
+    asks = {"name": f"{SECRET_NAME} asks", "nodes": nodes, "edges": [{"source": "start", "target": "ask"}]}
+    started = ada.post_json("/executions", {"workflow": make_workflow(ada, asks)["id"]}, 202)["id"]
+    run_queued(UUID(started))
+    task = HumanTask.objects.get(execution_id=started)
+    away = {"workspace": workspace, "substitute": friend, "ends_at": FAR_OFF}
+    attached = attach(task=task, user=ada.user, name=SECRET_NAME, content_type="text/plain", data=b"x")
+    return {
+        "<int:task_id>": str(task.pk),
+        "<uuid:attachment_id>": str(attached.pk),
+        "<str:task_token>": task_token(task.pk, ada.user.pk),
+        "<uuid:absence_id>": ada.post_json("/absences", away, 201)["id"],
+        "<member_id>": friend,
+    }
 
 
 def make_follow_up_and_delivery(execution_id: str) -> str:
@@ -526,6 +572,7 @@ WITHOUT_ENTRY = {
     "executions/bulk",
     "executions/<uuid:execution_id>/rerun",
     "signals",
+    "tasks/bulk",
     "workflows/validate",
     "schedules/preview",
     "expressions/check",
@@ -584,6 +631,10 @@ EXAMPLES = {
     "<uuid:schedule_id>": "0" * 32,
     "<uuid:alert_id>": "0" * 32,
     "<uuid:calendar_id>": "0" * 32,
+    "<int:task_id>": "1",
+    "<uuid:attachment_id>": "0" * 32,
+    "<str:task_token>": "token",
+    "<uuid:absence_id>": "0" * 32,
     **{f"<uuid:{name}>": "0" * 32 for name in ("user_id", "role_id", "team_id", "invitation_id")},
     "<uuid:quota_id>": "0" * 32,
     "<int:number>": "1",
@@ -597,7 +648,7 @@ EXAMPLES = {
 
 @pytest.mark.parametrize("change", ["/{}/", "//{}", "/{};x", "/./{}", "/{}%2e", "/{}%00", "/%2e%2e/{}", "/{}.json", "/{}/configs"])
 def test_no_variant_of_an_address_opens_it(client, change):
-    for address in sorted(ADDRESSES - PUBLIC):
+    for address in sorted(ADDRESSES - PUBLIC - PAGES):
         path = re.sub("<[^>]+>", lambda placeholder: EXAMPLES[placeholder[0]], address)
         for method in ("get", "post"):
             assert getattr(client, method)(change.format(path)).status_code in (401, 404, 405), (method, path)

@@ -40,10 +40,11 @@ def cookie(session: SessionStore, origin: str | None) -> Headers:
 
 
 class Socket:
-    """One end of a WebSocket; the other is the application."""
+    """One end of a WebSocket, of an execution or at another path; the other is the application."""
 
     def __init__(self, execution_id: UUID | str, headers: Headers | None = None, query: str = "") -> None:
-        scope = {"type": "websocket", "path": f"/ws/executions/{execution_id}", "query_string": query.encode(), "headers": headers or []}
+        path = execution_id if isinstance(execution_id, str) and execution_id.startswith("/") else f"/ws/executions/{execution_id}"
+        scope = {"type": "websocket", "path": path, "query_string": query.encode(), "headers": headers or []}
         self._application = ApplicationCommunicator(application, scope)
 
     async def connect(self) -> bool:

@@ -27,6 +27,12 @@ def step(execution_id: UUID) -> int:
     return len(rows) or wake_now(execution_id)
 
 
+def run_queued(execution_id: UUID) -> None:
+    """Run whatever is queued until nothing is. Timers stay as they are: what waits goes on waiting."""
+    while queued(execution_id):
+        step(execution_id)
+
+
 def queued(execution_id: UUID) -> list[dict[str, Any]]:
     statement = (
         "select n.key, n.path, e.version_id from node_run n join execution e on e.id = n.execution_id "

@@ -47,7 +47,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     if isinstance(error, StructForgeError):
         wait = error.details.get("retry_after_seconds")
         headers = {"Retry-After": str(wait)} if wait else None
-        return _response(_status_of(error), error.code, error.message, dict(error.details), headers)
+        return _response(status_of(error), error.code, error.message, dict(error.details), headers)
     if isinstance(error, Http404):
         error = exceptions.NotFound("There is nothing here, or nothing that you may see.")
     elif isinstance(error, PermissionDenied):
@@ -57,7 +57,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     return _of_surprise(error)
 
 
-def _status_of(error: StructForgeError) -> int:
+def status_of(error: StructForgeError) -> int:
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
 
 

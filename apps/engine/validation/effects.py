@@ -19,6 +19,9 @@ def check_effects(draft: Draft) -> Iterator[Problem]:
             what = "the nodes inside may act" if draft.is_loop(node.key) else "the node acts"
             message = f"'cache' cannot be set: {what} on the outside world, and a cached output would leave that out."
             yield Problem(pointer_to("nodes", index, "cache"), message, found="cache", expected="a node without outside effects")
+        elif node.cache is not None and node.type in draft.catalog and draft.catalog[node.type].asks_people:
+            message = f"'cache' cannot be set: a node of type {node.type} asks people, and a cached output would leave them out."
+            yield Problem(pointer_to("nodes", index, "cache"), message, found="cache", expected="a node whose output may be kept")
         for setting, message in _idle_settings(draft, index, node):
             yield Problem(
                 pointer_to("nodes", index, *setting.split(".")), message, found=setting, expected="only settings that have an effect"

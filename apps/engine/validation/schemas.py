@@ -18,9 +18,14 @@ def check_input_schema(inputs: Mapping[str, Any]) -> Iterator[Problem]:
     """Faults of `inputs`, where it is a JSON Schema (draft 2020-12)."""
     if not is_json_schema(inputs):
         return
-    for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(inputs):
-        yield Problem(pointer_to("inputs", *error.absolute_path), f"No JSON Schema: {error.message}"[:300], found=shown(error.instance))
-    yield from _unusable_keywords(inputs, ("inputs",))
+    yield from schema_problems(inputs, "inputs")
+
+
+def schema_problems(schema: Mapping[str, Any], *path: str | int) -> Iterator[Problem]:
+    """Faults of a JSON Schema (draft 2020-12) that stands at `path`."""
+    for error in Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(schema):
+        yield Problem(pointer_to(*path, *error.absolute_path), f"No JSON Schema: {error.message}"[:300], found=shown(error.instance))
+    yield from _unusable_keywords(schema, path)
 
 
 def _unusable_keywords(schema: Any, path: tuple[str | int, ...]) -> Iterator[Problem]:

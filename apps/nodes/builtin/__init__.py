@@ -14,6 +14,7 @@ from apps.nodes.builtin import (  # noqa: F401
     data_transform,
     function,
     http_request,
+    human_task,
     loop_foreach,
     loop_while,
     trigger_manual,
