@@ -12,6 +12,7 @@ from apps.accounts.permissions import Permission
 from apps.core.ids import uuid7
 from apps.core.models import BaseModel
 from apps.engine.statuses import SETTLED_EXECUTION, SETTLED_NODE_RUN, ExecutionStatus, NodeRunStatus
+from apps.executions.models_requests import Callback, IdempotentRequest
 from apps.executions.models_waiting import WAITS_FOR_LENGTH, Hold, ReceivedEvent
 from apps.workflows.models import ShareLink, Workflow, WorkflowVersion
 from apps.workflows.shares import shared_with
@@ -658,6 +659,7 @@ class EngineState(models.Model):
 
 
 __all__ = [
+    "Callback",
     "EngineState",
     "Execution",
     "ExecutionEvent",
@@ -665,6 +667,7 @@ __all__ = [
     "ExecutionQuerySet",
     "Gate",
     "Hold",
+    "IdempotentRequest",
     "LinkStart",
     "NodeRun",
     "NodeRunQuerySet",
