@@ -9,10 +9,11 @@ import httpx2
 import pytest
 from django.utils import timezone
 
+from apps.accounts.models import Workspace
 from apps.executions import idempotency
 from apps.executions.connection import fetch
 from apps.executions.models import BulkRerun, Execution, IdempotentRequest
-from tests.api.clients import client_of, make_workflow
+from tests.api.clients import ORDER, client_of, make_workflow
 from tests.api.workspaces import join
 from tests.realtime.web import WITHIN_SECONDS, web
 from tests.workers.driving import drive
@@ -113,19 +114,14 @@ def test_what_has_expired_is_pruned(ada, start):
 
 
 def test_a_key_is_its_callers_own_in_each_workspace(ada, bob, start):
-    firm = ada.post_json("/workspaces", {"name": "firm"}, 201)["id"]
+    firm = Workspace.objects.get(pk=ada.post_json("/workspaces", {"name": "firm"}, 201)["id"])
     join(bob, firm, "builder")
-    shared = make_workflow(ada)["id"] if firm is None else ada.post_json("/workflows", {**definition(), "workspace": firm}, 201)["id"]
+    shared = ada.post_json("/workflows", {"definition": ORDER, "publish": True, "workspace": str(firm.pk)}, 201)["id"]
     body = {"workflow": shared, "input": {"amount": 5}}
     made = [client.post_json("/executions", sent, 202, **KEY)["id"] for client, sent in ((ada, start), (ada, body), (bob, body))]
     assert len(set(made)) == 3
     again = client_of(bob.user).post_json("/executions", body, 202, **KEY)
     assert again["id"] == made[2]
-
-
-def definition():
-    node = {"key": "start", "type": "trigger.manual"}
-    return {"definition": {"name": "shared", "inputs": {"amount": "number"}, "nodes": [node]}, "publish": True}
 
 
 def test_bulk_starts_and_bulk_reruns_are_answered_alike(ada, start):
