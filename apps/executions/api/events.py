@@ -23,7 +23,7 @@ from apps.executions.api.streaming import HistoryReader
 from apps.realtime.identity import WhoNow, by_session, by_token
 from apps.realtime.streams import stream_response
 
-EVENT_STREAM = "text/event-stream"
+JSON, EVENT_STREAM = JsonRenderer.media_type, "text/event-stream"
 LAST_EVENT_ID = OpenApiParameter(
     "Last-Event-ID",
     str,
@@ -53,12 +53,12 @@ class EventsView(APIView):
         tags=["executions"],
         parameters=[EventsQuery, LAST_EVENT_ID],
         responses={
-            (200, "application/json"): EventsOutput,
+            (200, JSON): EventsOutput,
             (200, EVENT_STREAM): OpenApiTypes.STR,
             204: OpenApiResponse(description="Of a stream: it has ended, and the client has all of it. An EventSource stops then."),
-            404: ErrorSerializer,
-            422: ErrorSerializer,
-            429: ErrorSerializer,
+            (404, JSON): ErrorSerializer,
+            (422, JSON): ErrorSerializer,
+            (429, JSON): ErrorSerializer,
         },
     )
     def get(self, request: Request, execution_id: UUID) -> HttpResponseBase:
