@@ -145,5 +145,11 @@ def test_the_commands_of_the_documentation_run(client, workflow, port, tmp_path:
         timeout=WITHIN_SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    for expected in ("202 Accepted", '"status":"success","output":{"is_large":true}', "event: execution.ended", "idempotency_key_reused"):
+    for expected in (
+        "202 Accepted",
+        '"status":"success","output":{"is_large":true}',
+        "event: execution.ended",
+        "304",
+        "idempotency_key_reused",
+    ):
         assert expected in done.stdout

@@ -174,3 +174,10 @@ def test_nothing_is_kept_of_a_start_that_asks_for_no_callback(ada):  # noqa: F81
     aftermath.follow_up()
     assert not Callback.objects.exists()
     assert deliveries() == []
+
+
+def test_a_start_with_a_callback_takes_one_more_statement_in_one_transaction(ada, django_assert_num_queries):  # noqa: F811
+    body = {"workflow": make_workflow(ada)["id"], "input": {"amount": 1}}
+    ada.post_json("/executions", body, 202)
+    with django_assert_num_queries(6):  # the token, the workflow; the beginning, the start, the callback, the end
+        ada.post_json("/executions", {**body, "callback_url": "https://example.com/done"}, 202)

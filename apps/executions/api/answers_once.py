@@ -51,7 +51,7 @@ def made_once(request: Request, *, workspace_id: UUID, make: Callable[[], dict[s
 
     Raises InvalidIdempotencyKeyError, IdempotencyKeyReusedError, and what `make` raises.
     """
-    key = _key(request)
+    key = idempotency_key(request)
     if key is None:
         return Made(make(), {})
     answer = answer_once(
@@ -60,7 +60,8 @@ def made_once(request: Request, *, workspace_id: UUID, make: Callable[[], dict[s
     return Made(orjson.loads(answer.text), {"Idempotent-Replayed": "true"} if answer.is_replayed else {})
 
 
-def _key(request: Request) -> str | None:
+def idempotency_key(request: Request) -> str | None:
+    """The header Idempotency-Key. Raises InvalidIdempotencyKeyError."""
     key = request.headers.get("Idempotency-Key")
     if key is not None and not (0 < len(key) <= MAX_KEY_LENGTH and key.isascii() and key.isprintable()):
         message = f"Expected 1 to {MAX_KEY_LENGTH} printable ASCII characters in Idempotency-Key, found {len(key)} characters."

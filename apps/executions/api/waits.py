@@ -4,20 +4,18 @@ Source: RFC 7240, https://www.rfc-editor.org/rfc/rfc7240
 """
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
 from apps.engine.statuses import SETTLED_EXECUTION
 from apps.executions import queries
 from apps.executions.api.serializers import MAX_WAIT_SECONDS, output_url
-from apps.executions.wait import wait_until_settled
+from apps.executions.wait import PLACES, wait_until_settled
 
 RETRY_AFTER_SECONDS = 1
 PREFER = OpenApiParameter(
@@ -32,8 +30,6 @@ ACCEPTED_HEADERS = [
     OpenApiParameter("Retry-After", int, OpenApiParameter.HEADER, description="Seconds until it is worth asking.", response=[202]),
 ]
 _PREFERENCE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*(?:=\s*\"?([^\";,]*)\"?)?\s*(?:;[^,]*)?")
-# Each holds a thread of this process. Whoever finds no place is answered at once, and asks for the result later.
-_waits = threading.BoundedSemaphore(settings.MAX_WAITS)
 
 
 class Wanted:
@@ -80,12 +76,12 @@ def result_of(execution_id: UUID) -> dict[str, Any] | None:
 
 @contextmanager
 def _place() -> Iterator[bool]:
-    has_place = _waits.acquire(blocking=False)
+    has_place = PLACES.acquire(blocking=False)
     try:
         yield has_place
     finally:
         if has_place:
-            _waits.release()
+            PLACES.release()
 
 
 def _preferences(header: str) -> dict[str, str]:
