@@ -1,4 +1,4 @@
-"""HTTP under ASGI: each request is answered in one go by one thread.
+"""HTTP under ASGI: each request is answered in one go by one thread; an endless answer, such as a stream of events, then goes on without.
 
 Middleware and views are all synchronous. Django's own handler goes between the event loop and short-lived threads several times a request,
 and opens its database connection anew in each; that costs more than most views do.
@@ -17,6 +17,8 @@ from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
+
+from apps.core.connections import release_connection
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -43,7 +45,7 @@ class ThreadHandler(ASGIHandler):
         with body:
             response = await self._in_thread(self._respond, scope, body)
             try:
-                await self._send(response, send)
+                await self._send_while_heard(response, receive, send)
             finally:
                 if response.streaming:
                     await self._in_thread(response.close)
@@ -57,7 +59,27 @@ class ThreadHandler(ASGIHandler):
         if not response.streaming:
             # Before it is sent, so that the database connection is free again however slow the client reads.
             response.close()
+        elif response.is_async:  # type: ignore[attr-defined]
+            # It may go on for hours, and takes a thread and a connection for as long as a read lasts.
+            release_connection()
         return response
+
+    async def _send_while_heard(self, response: HttpResponseBase, receive: Receive, send: Send) -> None:
+        """Send it; an endless answer until its client leaves."""
+        if not (response.streaming and response.is_async):  # type: ignore[attr-defined]
+            await self._send(response, send)
+            return
+        sending = asyncio.create_task(self._send(response, send))
+        leaving = asyncio.create_task(_until_left(receive))
+        try:
+            await asyncio.wait((sending, leaving), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sending, leaving):
+                task.cancel()
+            results = await asyncio.gather(sending, leaving, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
 
     async def _send(self, response: HttpResponseBase, send: Send) -> None:
         if not response.streaming or response.is_async:  # type: ignore[attr-defined]
@@ -73,3 +95,9 @@ class ThreadHandler(ASGIHandler):
     async def _in_thread(self, function: Callable[..., Any], *arguments: Any) -> Any:
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(function, *arguments))
+
+
+async def _until_left(receive: Receive) -> None:
+    """Returns once the client has gone away."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -13,6 +13,7 @@ from apps.executions.follow_ups.starting import due, start_follow_up
 from apps.executions.graphs import graphs
 from apps.executions.models import Ending, Execution
 from apps.notifications import handoff
+from apps.notifications.callbacks import note_callback
 from apps.notifications.delivering import announce_due
 from apps.notifications.noting import note
 
@@ -90,3 +91,4 @@ def _start(follow_up_id: UUID) -> bool:
 
 def _tell(execution: Execution, events: list[Event]) -> None:
     note(execution, events, graphs.get(execution.version_id).settings)
+    note_callback(execution, events)

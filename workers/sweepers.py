@@ -29,6 +29,7 @@ from apps.executions.bulk_reruns import advance_bulk_reruns
 from apps.executions.connection import TRANSIENT, fetch
 from apps.executions.handoff import queue_name, send
 from apps.executions.holds import sweep_holds
+from apps.executions.idempotency import PRUNE as PRUNE_REQUESTS
 from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SECONDS, MAX_LOSSES, ready_of
 from apps.executions.result_cache import PRUNE as PRUNE_RESULTS
 from apps.executions.settling import settle_held
@@ -283,8 +284,8 @@ class Sweeper:
         return advance_bulk_reruns()
 
     def prune_expired(self) -> int:
-        """Delete sessions, cached values and cached results that have expired, and events and runs of schedules of long ago."""
-        statements = (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS, PRUNE_SCHEDULE_RUNS)
+        """Delete sessions, cached values, cached results and idempotency keys that have expired, and what is of long ago."""
+        statements = (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS, PRUNE_SCHEDULE_RUNS, PRUNE_REQUESTS)
         return sum(len(rows) for statement in statements for rows in _batches(statement))
 
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:

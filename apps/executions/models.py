@@ -9,6 +9,7 @@ from apps.executions.models_installation import EngineState, ExecutionLimit, Exe
 from apps.executions.models_kept import CachedResult, WorkflowVariable, WorkflowVariableQuerySet
 from apps.executions.models_loops import Iteration, IterationQuerySet, LoopRun, LoopRunQuerySet
 from apps.executions.models_node_runs import Gate, NodeRun, NodeRunQuerySet
+from apps.executions.models_requests import Callback, IdempotentRequest
 from apps.executions.models_starting import BulkRerun, BulkRerunItem, BulkRerunQuerySet, LinkStart
 from apps.executions.models_waiting import Hold, HoldQuerySet, ReceivedEvent, ReceivedEventQuerySet
 
@@ -19,6 +20,7 @@ __all__ = [
     "BulkRerunItem",
     "BulkRerunQuerySet",
     "CachedResult",
+    "Callback",
     "Ending",
     "EngineState",
     "Execution",
@@ -32,6 +34,7 @@ __all__ = [
     "Gate",
     "Hold",
     "HoldQuerySet",
+    "IdempotentRequest",
     "Iteration",
     "IterationQuerySet",
     "LinkStart",

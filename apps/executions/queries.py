@@ -84,6 +84,14 @@ def check_visible(user: User, execution_id: UUID) -> None:
         raise _not_found(execution_id)
 
 
+def get_progress(user: User, execution_id: UUID) -> tuple[int, str]:
+    """Number of the newest event, and status. Raises ExecutionNotFoundError."""
+    found = Execution.objects.visible_to(user).filter(pk=execution_id).values_list("event_seq", "status").first()
+    if found is None:
+        raise _not_found(execution_id)
+    return found
+
+
 def check_operable(user: User, execution_id: UUID) -> None:
     """Raise ExecutionNotFoundError unless `user` may see it, NotAllowedError unless they may steer it; what they started they may."""
     found = Execution.objects.visible_to(user).select_related("workflow").filter(pk=execution_id)
@@ -99,7 +107,7 @@ def get_execution(user: User, execution_id: UUID) -> Execution:
     found = Execution.objects.visible_to(user).filter(pk=execution_id)
     names = {"workflow_name": F("workflow__name"), "version_number": F("version__number")}
     parent = {f"parent_{name}": F(f"parent_node_run__{name}") for name in ("execution_id", "key", "path")}
-    execution = found.annotate(**names, **parent).first()
+    execution = found.annotate(**names, **parent, callback_url=F("callback__url")).first()
     if execution is None:
         raise _not_found(execution_id)
     return execution

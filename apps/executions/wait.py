@@ -1,16 +1,21 @@
-"""Wait until an execution has ended, without asking the database again and again."""
+"""Wait until an execution has ended: told by Redis, and not by asking the database again and again."""
 
+import threading
 import time
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import connection
 
 from apps.engine.statuses import SETTLED_EXECUTION
 from apps.executions.models import Execution
-from apps.realtime.follow import Notice, afollow, follow
+from apps.realtime.follow import Notice, afollow, follow, is_connected
 
-CHECK_SECONDS = 2.0  # a message may be lost: that often the row itself is read
+CHECK_SECONDS = 15.0  # a message may be lost, with the worker that was about to send it: that often the row itself is read
+AWAY_SECONDS = 1.0  # and that often while Redis is away
+# Each holds a thread of this process. Whoever finds no place is answered at once, and asks for the result later.
+PLACES = threading.BoundedSemaphore(settings.MAX_WAITS)
 
 
 def wait_until_settled(execution_id: UUID | str, seconds: float) -> bool:
@@ -21,7 +26,7 @@ def wait_until_settled(execution_id: UUID | str, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     with follow([execution_id]) as inbox:
         while True:
-            notice = inbox.get(min(CHECK_SECONDS, deadline - time.monotonic()))
+            notice = inbox.get(min(patience(), deadline - time.monotonic()))
             if _says_settled(notice) or (notice is None and _is_settled(execution_id)):
                 return True
             if time.monotonic() >= deadline:
@@ -33,11 +38,16 @@ async def await_until_settled(execution_id: UUID | str, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     async with afollow([execution_id]) as inbox:
         while True:
-            notice = await inbox.get(min(CHECK_SECONDS, deadline - time.monotonic()))
+            notice = await inbox.get(min(patience(), deadline - time.monotonic()))
             if _says_settled(notice) or (notice is None and await sync_to_async(_is_settled)(execution_id)):
                 return True
             if time.monotonic() >= deadline:
                 return False
+
+
+def patience() -> float:
+    """Seconds until the row is worth a look though no message came."""
+    return CHECK_SECONDS if is_connected() else min(AWAY_SECONDS, CHECK_SECONDS)
 
 
 def _says_settled(notice: Notice) -> bool:

@@ -38,7 +38,7 @@ class Delivery(models.Model):
         Execution, on_delete=models.CASCADE, null=True, blank=True, related_name="deliveries", help_text="None: it is about a schedule."
     )
     event = models.CharField(
-        max_length=32, help_text="success, failed, cancelled, retrying, compensation_failed, or schedule_ and its kind."
+        max_length=32, help_text="success, failed, cancelled, retrying, compensation_failed; callback_ or schedule_ and its kind."
     )
     channel = models.CharField(max_length=8, choices=Channel.choices)
     target = models.CharField(max_length=2000, help_text="An address, or a URL.")

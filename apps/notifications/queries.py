@@ -33,9 +33,14 @@ def get_delivery(user: User, delivery_id: UUID) -> Delivery:
 
 
 def check_redeliverable(user: User, delivery: Delivery) -> None:
-    """Raise NotAllowedError unless `user` may steer executions of the workflow, or of the workspace where it is about a schedule."""
+    """Raise NotAllowedError unless `user` may steer executions of the workflow, or of the workspace where it is about a schedule.
+
+    What they have started they may steer; so whoever asked to be called back may ask for it again.
+    """
     if delivery.execution is None:
         get_workspace(user, delivery.workspace_id, Permission.EXECUTION_OPERATE)
+        return
+    if delivery.execution.started_by_id == user.pk:
         return
     require(user, delivery.execution.workflow, Permission.EXECUTION_OPERATE)
 
@@ -43,4 +48,5 @@ def check_redeliverable(user: User, delivery: Delivery) -> None:
 _LISTED = [
     *(field.name for field in Delivery._meta.concrete_fields if field.name not in ("payload", "token")),
     "execution__workflow_id",
+    "execution__started_by_id",
 ]

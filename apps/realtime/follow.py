@@ -109,6 +109,11 @@ async def afollow_groups(groups: Iterable[str]) -> AsyncIterator[AsyncInbox]:
         listener.remove(channels, inbox.deliver)
 
 
+def is_connected() -> bool:
+    """Whether this process hears of changes at the moment."""
+    return _get_listener().is_connected
+
+
 def _groups(execution_ids: Iterable[object]) -> list[str]:
     return [execution_group(str(execution_id)) for execution_id in execution_ids]
 
@@ -128,6 +133,10 @@ class _Listener:
         self._changes: set[asyncio.Task[None]] = set()  # the loop alone would forget a task that nobody holds
         self._thread = threading.Thread(target=self._run, name="follow", daemon=True)
         self._thread.start()
+
+    @property
+    def is_connected(self) -> bool:
+        return self._pubsub is not None
 
     def add(self, channels: list[str], deliver: Deliver) -> None:
         self._in_loop(self._add, channels, deliver)

@@ -289,6 +289,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.str("EMAIL_FROM", default="") or "Struct
 HTTP_THREADS = env.int("HTTP_THREADS", default=128)  # requests under way at a time in one web process
 MAX_WAITS = HTTP_THREADS * 3 // 4  # of them those that wait for an execution to end
 MAX_BODY_BYTES = env.int("MAX_BODY_BYTES", default=5_000_000)
+IDEMPOTENCY_KEY_SECONDS = env.int("IDEMPOTENCY_KEY_SECONDS", default=86_400)  # how long an Idempotency-Key brings the same answer
+MAX_STREAMS_EACH = env.int("MAX_STREAMS_EACH", default=50)  # event streams that one person may have open in one web process
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "apps.accounts.api.authentication.TokenAuthentication",

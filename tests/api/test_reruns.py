@@ -163,8 +163,11 @@ def test_a_preview_names_the_effects_that_would_happen_again(ada):
 def test_the_same_idempotency_key_makes_one_rerun(ada, failed):
     path, body = f"/executions/{failed['id']}/rerun", {"from": "failed"}
     first = ada.post_json(path, body, 202, **{"Idempotency-Key": "again-1"})
-    second = ada.post_json(path, body, 200, **{"Idempotency-Key": "again-1"})
-    assert (second["id"], second["created"]) == (first["id"], False)
+    second = ada.post_json(path, body, 202, **{"Idempotency-Key": "again-1"})
+    assert second == first
+    other = ada.post_json(path, {"from": "start"}, 422, **{"Idempotency-Key": "again-1"})
+    assert other["code"] == "idempotency_key_reused"
+    assert Execution.objects.filter(rerun_of=failed["id"]).count() == 1
 
 
 def test_the_idempotency_key_of_the_old_execution_stays_with_it(ada, workflow):
@@ -172,7 +175,7 @@ def test_the_idempotency_key_of_the_old_execution_stays_with_it(ada, workflow):
     started = ada.post_json("/executions", body, 202, **{"Idempotency-Key": "order-1"})
     drive(UUID(started["id"]))
     made = rerun(ada, started, **{"from": "start"})
-    assert ada.post_json("/executions", body, 200, **{"Idempotency-Key": "order-1"})["id"] == started["id"] != made["id"]
+    assert ada.post_json("/executions", body, 202, **{"Idempotency-Key": "order-1"})["id"] == started["id"] != made["id"]
 
 
 def test_a_large_output_is_reused_by_reference(ada):

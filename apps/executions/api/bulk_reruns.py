@@ -15,6 +15,7 @@ from apps.accounts.queries import get_workspace
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer, InputSerializer, JsonObject
 from apps.executions import queries
+from apps.executions.api.answers_once import IDEMPOTENCY_KEY, IS_REPLAYED, made_once
 from apps.executions.api.reruns import OriginField
 from apps.executions.api.serializers import ListQuery
 from apps.executions.bulk_reruns import cancel_bulk_rerun, create_bulk_rerun, get_bulk_rerun, list_bulk_reruns
@@ -111,15 +112,25 @@ class BulkRerunsView(APIView):
         return pages.get_paginated_response(BulkRerunOutput(rows, many=True).data)
 
     @extend_schema(
-        operation_id="create_bulk_rerun", tags=["executions"], request=BulkRerunInput, responses={202: BulkRerunOutput, **ERRORS}
+        operation_id="create_bulk_rerun",
+        tags=["executions"],
+        parameters=[IDEMPOTENCY_KEY, IS_REPLAYED],
+        request=BulkRerunInput,
+        responses={202: BulkRerunOutput, **ERRORS},
     )
     def post(self, request: Request) -> Response:
         """Run many ended executions again, the oldest first: a few that must succeed, then the rest at a steady rate."""
         data = BulkRerunInput.read_body(request)
         workspace = get_workspace(request.user, data.pop("workspace"), Permission.WORKFLOW_RUN)
         executions = queries.list_executions(request.user, Filters(**data.pop("filters", {})))
-        bulk = create_bulk_rerun(user=request.user, workspace=workspace, executions=executions, origin=data.pop("from"), **data)
-        return Response(BulkRerunOutput(bulk).data, status=202, headers={"Location": reverse("bulk-rerun", args=[bulk.pk])})
+        origin = data.pop("from")
+
+        def make() -> dict[str, Any]:
+            bulk = create_bulk_rerun(user=request.user, workspace=workspace, executions=executions, origin=origin, **data)
+            return dict(BulkRerunOutput(bulk).data)
+
+        made = made_once(request, workspace_id=workspace.pk, make=make)
+        return Response(made.body, status=202, headers={"Location": reverse("bulk-rerun", args=[made.body["id"]]), **made.headers})
 
 
 class BulkRerunView(APIView):

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -15,10 +14,24 @@ from apps.core.api.serializers import ErrorSerializer, InputSerializer, JsonObje
 from apps.engine.rerun_places import Place
 from apps.engine.rerun_tree import LoopAgain
 from apps.executions import queries
-from apps.executions.api.serializers import STATUSES
-from apps.executions.api.starting import IDEMPOTENCY_KEY, idempotency_key
+from apps.executions.api.answers_once import IDEMPOTENCY_KEY, IS_REPLAYED, made_once
+from apps.executions.api.serializers import STATUSES, CallbackUrl, LinksOutput
+from apps.executions.api.starting import links_of
+from apps.executions.api.waits import ACCEPTED_HEADERS, RETRY_AFTER_SECONDS
+from apps.executions.callbacks import start_calling_back
 from apps.executions.models import NodeRun
-from apps.executions.rerunning import FAILED, START, Chosen, Iteration, Iterations, Prepared, Rerun, prepare_rerun, rerun_execution
+from apps.executions.rerunning import (
+    FAILED,
+    START,
+    Chosen,
+    Iteration,
+    Iterations,
+    Prepared,
+    Rerun,
+    Rerunning,
+    prepare_rerun,
+    rerun_execution,
+)
 from apps.nodes.contract import Effect
 
 REFUSED = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
@@ -127,6 +140,7 @@ RerunInput: type[InputSerializer] = type(
             help_text="{`loop[3.7]`: item}, in place of what iterations were about; what reads it has to run again by `from`.",
         ),
         "priority": serializers.ChoiceField(choices=["high", "normal"], required=False, default=None),
+        "callback_url": CallbackUrl(help_text="URL that is told of the end by a signed POST."),
     },
 )
 
@@ -161,11 +175,12 @@ class NodeAgainOutput(serializers.Serializer[Any]):
 
 class RerunOutput(serializers.Serializer[Any]):
     id = serializers.UUIDField(allow_null=True, help_text="The new execution; null in a preview.")
-    created = serializers.BooleanField(help_text="False in a preview, and when this idempotency key had made it before.")
+    created = serializers.BooleanField(help_text="False in a preview.")
     rerun_of = serializers.UUIDField()
     version = serializers.UUIDField()
     version_number = serializers.IntegerField()
     status = serializers.ChoiceField(choices=STATUSES, allow_null=True)
+    links = LinksOutput(allow_null=True, help_text="Of the new execution.")
     reused = ReusedOutput(
         many=True, help_text="Nodes outside loops that do not run again, in topological order, and outputs given in loops."
     )
@@ -182,29 +197,40 @@ class RerunView(APIView):
     @extend_schema(
         operation_id="rerun_execution",
         tags=["executions"],
-        parameters=[PreviewQuery, IDEMPOTENCY_KEY],
+        parameters=[PreviewQuery, IDEMPOTENCY_KEY, *ACCEPTED_HEADERS, IS_REPLAYED],
         request=RerunInput,
         responses={200: RerunOutput, 202: RerunOutput, **REFUSED},
     )
     def post(self, request: Request, execution_id: UUID) -> Response:
-        """Run an ended execution again, as a new execution. 202: it is made. 200: a preview, or this idempotency key had made it."""
+        """Run an ended execution again, as a new execution. 202: it is made. 200: a preview."""
         preview = PreviewQuery.read_query(request)["preview"]
         data = RerunInput.read_body(request)
-        priority = data.pop("priority")
+        priority, callback_url = data.pop("priority"), data.pop("callback_url")
         asked = Rerun(origin=data.pop("from"), **data)
         execution = queries.get_rerunnable(request.user, execution_id)
         if preview:
             return Response(_shown(prepare_rerun(execution=execution, asked=asked)))
-        made = rerun_execution(
-            execution=execution,
-            asked=asked,
-            started_by=request.user,
-            idempotency_key=idempotency_key(request),
-            priority=priority,
-        )
-        answer = {**_shown(made.prepared), "id": made.execution_id, "created": made.created, "status": "running" if made.created else None}
-        url = reverse("execution", args=[made.execution_id])
-        return Response(answer, status=202 if made.created else 200, headers={"Location": url})
+
+        def rerun() -> Rerunning:
+            return rerun_execution(execution=execution, asked=asked, started_by=request.user, priority=priority)
+
+        def make() -> dict[str, Any]:
+            [made] = start_calling_back(workspace_id=execution.workspace_id, url=callback_url, start=lambda: [rerun()])
+            return _made(made)
+
+        once = made_once(request, workspace_id=execution.workspace_id, make=make)
+        headers = {"Location": once.body["links"]["self"], "Retry-After": str(RETRY_AFTER_SECONDS), **once.headers}
+        return Response(once.body, status=202, headers=headers)
+
+
+def _made(made: Rerunning) -> dict[str, Any]:
+    return {
+        **_shown(made.prepared),
+        "id": made.execution_id,
+        "created": True,
+        "status": "running",
+        "links": links_of(made.execution_id),
+    }
 
 
 def _shown(prepared: Prepared) -> dict[str, Any]:
@@ -215,6 +241,7 @@ def _shown(prepared: Prepared) -> dict[str, Any]:
         "version": prepared.version.pk,
         "version_number": prepared.version.number,
         "status": None,
+        "links": None,
         "reused": [*(_reused(prepared, run) for run in prepared.reused), *_given_in_loops(prepared)],
         "loops": [_loop(loop) for loop in prepared.tree.loops[:MAX_PLACES]],
         "runs": NodeAgainOutput(prepared.runs, many=True).data,

@@ -25,6 +25,13 @@ class BreakpointInput(InputSerializer):
     )
 
 
+class CallbackUrl(serializers.CharField):
+    """A URL to be called back at; that it can be called is checked by `callbacks`."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(max_length=2000, required=False, default=None, **more)
+
+
 class StartInput(InputSerializer):
     workflow = serializers.UUIDField(required=False, default=None, help_text="Start its published version.")
     version = serializers.UUIDField(required=False, default=None, help_text="Or start this version, published or not.")
@@ -35,8 +42,9 @@ class StartInput(InputSerializer):
         many=True, required=False, default=None, max_length=1000, help_text="Makes it a test run: it stops before these nodes."
     )
     wait = serializers.FloatField(
-        min_value=0, max_value=MAX_WAIT_SECONDS, required=False, default=0, help_text="Seconds to wait for the end before answering."
+        min_value=0, max_value=MAX_WAIT_SECONDS, required=False, default=None, help_text="Seconds to wait for the end before answering."
     )
+    callback_url = CallbackUrl(help_text="URL that is told of the end by a signed POST.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return _one_target(attrs)
@@ -45,13 +53,16 @@ class StartInput(InputSerializer):
 class OneStartInput(InputSerializer):
     input = JsonObject(required=False, default=dict)
     business_key = serializers.CharField(max_length=255, required=False, default="", allow_blank=True)
-    idempotency_key = serializers.CharField(max_length=255, required=False, default=None)
+    idempotency_key = serializers.CharField(
+        max_length=255, required=False, default=None, help_text="Of this start, in its workflow, for ever; its input is not compared."
+    )
 
 
 class BulkStartInput(InputSerializer):
     workflow = serializers.UUIDField(required=False, default=None)
     version = serializers.UUIDField(required=False, default=None)
     priority = serializers.ChoiceField(choices=Execution.Priority.choices, required=False, default=None)
+    callback_url = CallbackUrl(help_text="URL that is told of the end of each by a signed POST.")
     starts = OneStartInput(many=True, allow_empty=False, max_length=1000)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -107,22 +118,32 @@ class PathQuery(InputSerializer):
     path = serializers.CharField(max_length=64, required=False, default="", allow_blank=True, help_text='Item of a loop; "" outside.')
 
 
+class LinksOutput(serializers.Serializer[Any]):
+    """Where an execution is asked for, followed, and stopped: paths on this host."""
+
+    self = serializers.CharField(help_text="Its state, by GET; `ETag` and `If-None-Match` save reading it again.")
+    events = serializers.CharField(help_text="Its history, and with `Accept: text/event-stream` what happens as it happens.")
+    output = serializers.CharField(help_text="Its output alone, once it has ended.")
+    cancel = serializers.CharField(help_text="A POST there has it stop.")
+    socket = serializers.CharField(help_text="A WebSocket with a snapshot and what changes.")
+
+
 class StartedOutput(serializers.Serializer[Any]):
     """An accepted execution, with its result where it has ended."""
 
     id = serializers.UUIDField()
-    created = serializers.BooleanField(help_text="False when this idempotency key had started it before.")
     status = serializers.ChoiceField(choices=STATUSES)
     output = AnyJson(help_text="Null until it has ended, and where it is large: see `output_url`.")
     output_url = serializers.CharField(allow_null=True, help_text="Where a large output is.")
     error = JsonObject(allow_null=True)
     finished_at = serializers.DateTimeField(allow_null=True)
+    links = LinksOutput()
 
 
 class BulkStartedOutput(serializers.Serializer[Any]):
     class One(serializers.Serializer[Any]):
         id = serializers.UUIDField()
-        created = serializers.BooleanField()
+        created = serializers.BooleanField(help_text="False when the `idempotency_key` of this start had made it before.")
 
         class Meta:
             ref_name = "BulkStarted"
@@ -250,6 +271,11 @@ class ParentOutput(serializers.Serializer[Any]):
     path = serializers.CharField(allow_blank=True)
 
 
+class CallbackOutput(serializers.Serializer[Any]):
+    url = serializers.CharField()
+    deliveries = serializers.CharField(help_text="Where it stands how far that is, and from where it can be sent again.")
+
+
 class ChildOutput(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     workflow = serializers.UUIDField(source="workflow_id")
@@ -268,6 +294,7 @@ class ExecutionOutput(ExecutionSummaryOutput):
     deadline_at = serializers.DateTimeField(allow_null=True)
     sequence = serializers.IntegerField(source="event_seq", help_text="Number of the newest event.")
     parent = serializers.SerializerMethodField(help_text="The node run that has started it; null: none has.")
+    callback = serializers.SerializerMethodField(help_text="Who is told of its end, as its starter asked; null: nobody.")
 
     class Meta(ExecutionSummaryOutput.Meta):
         fields = [
@@ -276,6 +303,7 @@ class ExecutionOutput(ExecutionSummaryOutput):
             "depth",
             "rerun_of",
             "deadline_at",
+            "callback",
             "sequence",
             "input",
             "variables",
@@ -286,6 +314,12 @@ class ExecutionOutput(ExecutionSummaryOutput):
 
     def get_output_url(self, execution: Execution) -> str | None:
         return output_url(execution.id, execution.output_ref)
+
+    @extend_schema_field(CallbackOutput(allow_null=True))
+    def get_callback(self, execution: Any) -> dict[str, Any] | None:
+        if execution.callback_url is None:
+            return None
+        return {"url": execution.callback_url, "deliveries": f"{reverse('notifications')}?execution={execution.id}"}
 
     @extend_schema_field(ParentOutput(allow_null=True))
     def get_parent(self, execution: Any) -> dict[str, Any] | None:

@@ -7,8 +7,10 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.http import conditional_page
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -19,9 +21,6 @@ from apps.executions import actions, queries
 from apps.executions.api.relations import RelationsOutput, relations_body
 from apps.executions.api.serializers import (
     ChildOutput,
-    EventOutput,
-    EventsOutput,
-    EventsQuery,
     ExecutionOutput,
     ExecutionSummaryOutput,
     ExecutionWithNodeRunsOutput,
@@ -76,10 +75,19 @@ class ExecutionsView(ExecutionStartView):
         return pages.get_paginated_response(ExecutionSummaryOutput(rows, many=True).data)
 
 
+@method_decorator(conditional_page, name="dispatch")
 class ExecutionView(APIView):
-    @extend_schema(operation_id="get_execution", tags=["executions"], responses={200: ExecutionDetailOutput, **NOT_FOUND})
+    @extend_schema(
+        operation_id="get_execution",
+        tags=["executions"],
+        parameters=[
+            OpenApiParameter("If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` of an earlier answer."),
+            OpenApiParameter("ETag", str, OpenApiParameter.HEADER, description="Of this very answer.", response=[200]),
+        ],
+        responses={200: ExecutionDetailOutput, 304: OpenApiResponse(description="It is as it was."), **NOT_FOUND},
+    )
     def get(self, request: Request, execution_id: UUID) -> Response:
-        """One execution with its node runs, what has started it, and what it has started."""
+        """One execution with its node runs, what has started it, and what it has started. 304: as with the `ETag` of the request."""
         execution = queries.get_execution(request.user, execution_id)
         with_waiting([execution])
         page = _node_runs_page(execution_id, queries.list_node_runs(request.user, execution_id))
@@ -154,18 +162,6 @@ class ResolveView(APIView):
         node_run = queries.get_node_run(request.user, execution_id, key, path)
         actions.resolve_uncertain(node_run_id=node_run.id, **data)
         return _node_run(queries.get_node_run(request.user, execution_id, key, path))
-
-
-class EventsView(APIView):
-    @extend_schema(operation_id="list_events", tags=["executions"], parameters=[EventsQuery], responses={200: EventsOutput, **NOT_FOUND})
-    def get(self, request: Request, execution_id: UUID) -> Response:
-        """The history of an execution, oldest first."""
-        after = EventsQuery.read_query(request)["after"]
-        queries.check_visible(request.user, execution_id)
-        events = list(queries.list_events(request.user, execution_id, after=after))
-        is_full = len(events) == queries.MAX_EVENTS
-        url = reverse("events", args=[execution_id])
-        return Response({"next": f"{url}?after={events[-1].sequence}" if is_full else None, "results": EventOutput(events, many=True).data})
 
 
 class _MoveView(APIView):

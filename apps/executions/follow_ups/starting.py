@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from apps.engine.definition import Event
 from apps.engine.errors import ConflictError, StructForgeError
 from apps.executions.actions import start_execution
+from apps.executions.callbacks import pass_on_callback
 from apps.executions.follow_ups.accounts import account_of
 from apps.executions.follow_ups.compensation import start_compensation
 from apps.executions.follow_ups.planning import plan_for_final_failure
@@ -73,6 +74,7 @@ def _start_retry(follow_up: FollowUp) -> UUID:
         business_key=origin.business_key,
         priority=origin.priority,
     )
+    pass_on_callback(origin=origin, retry_id=started.execution_id)
     return started.execution_id
 
 
