@@ -1,9 +1,11 @@
 """Wait until an execution has ended, without asking the database again and again."""
 
+import threading
 import time
 from uuid import UUID
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.db import connection
 
 from apps.engine.statuses import SETTLED_EXECUTION
@@ -11,6 +13,8 @@ from apps.executions.models import Execution
 from apps.realtime.follow import Notice, afollow, follow
 
 CHECK_SECONDS = 2.0  # a message may be lost: that often the row itself is read
+# Each holds a thread of this process. Whoever finds no place is answered at once, and asks for the result later.
+PLACES = threading.BoundedSemaphore(settings.MAX_WAITS)
 
 
 def wait_until_settled(execution_id: UUID | str, seconds: float) -> bool:

@@ -1,9 +1,7 @@
 """Starting executions over HTTP. The hot path: two queries, one of them the start itself."""
 
-import threading
 from typing import Any
 
-from django.conf import settings
 from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -18,7 +16,7 @@ from apps.executions import actions, queries
 from apps.executions.actions import Start, Started
 from apps.executions.api.serializers import BulkStartedOutput, BulkStartInput, StartedOutput, StartInput, output_url
 from apps.executions.breakpoints import Breakpoint, start_test_run
-from apps.executions.wait import wait_until_settled
+from apps.executions.wait import PLACES, wait_until_settled
 from apps.workflows.queries import Startable, get_startable, get_startable_version
 
 MAX_KEY_LENGTH = 255
@@ -29,8 +27,6 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     description="A second start of the workflow with this key answers 200 with the first one's execution; its body is not compared.",
 )
 ERRORS = {404: ErrorSerializer, 409: ErrorSerializer, 422: ErrorSerializer}
-# Each holds a thread of this process. Whoever finds no place is answered at once, and asks for the result later.
-_waits = threading.BoundedSemaphore(settings.MAX_WAITS)
 
 
 class InvalidIdempotencyKeyError(InvalidError):
@@ -106,11 +102,11 @@ def idempotency_key(request: Request) -> str | None:
 def _result(started: Started, *, wait_seconds: float) -> dict[str, Any]:
     """The body of the answer. One that nobody waits for has just begun: that needs no query."""
     result: dict[str, Any] = {"status": "running", "output": None, "output_ref": None, "error": None, "finished_at": None}
-    if wait_seconds and _waits.acquire(blocking=False):
+    if wait_seconds and PLACES.acquire(blocking=False):
         try:
             wait_until_settled(started.execution_id, wait_seconds)
         finally:
-            _waits.release()
+            PLACES.release()
     if wait_seconds or not started.created or started.is_limited:
         result = queries.get_result(started.execution_id)
     url = output_url(started.execution_id, result.pop("output_ref"))

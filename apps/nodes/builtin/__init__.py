@@ -18,5 +18,7 @@ from apps.nodes.builtin import (  # noqa: F401
     loop_foreach,
     loop_while,
     trigger_manual,
+    trigger_webhook,
+    webhook_respond,
     workflow_call,
 )
