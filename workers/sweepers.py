@@ -38,6 +38,7 @@ from apps.tasks import timers as task_timers
 from apps.triggers.schedules.firing import fire_due
 from apps.triggers.schedules.waiting import PRUNE as PRUNE_SCHEDULE_RUNS
 from apps.triggers.schedules.waiting import advance_waiting, find_late
+from apps.triggers.webhooks.actions import PRUNE as PRUNE_WEBHOOK_CALLS
 from workers import aftermath, host
 from workers.alerts import tell_alerts
 from workers.epoch import Epoch
@@ -283,8 +284,8 @@ class Sweeper:
         return advance_bulk_reruns()
 
     def prune_expired(self) -> int:
-        """Delete sessions, cached values and cached results that have expired, and events and runs of schedules of long ago."""
-        statements = (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS, PRUNE_SCHEDULE_RUNS)
+        """Delete sessions, cached values and results that have expired; events, runs of schedules and calls of webhooks of long ago."""
+        statements = (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS, PRUNE_SCHEDULE_RUNS, PRUNE_WEBHOOK_CALLS)
         return sum(len(rows) for statement in statements for rows in _batches(statement))
 
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -12,11 +12,15 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from apps.audit.models import AuditEntry
+from apps.executions.connection import fetch
 from apps.executions.models import Execution
 from apps.triggers.models import Webhook, WebhookCall
 from apps.triggers.webhooks import rates
+from apps.triggers.webhooks.actions import PRUNE
 from apps.workflows.models import Workflow
-from tests.api.clients import make_workflow
+from tests.api.clients import client_of, make_workflow
+from tests.api.workspaces import join, workspace_of
 from tests.workers.driving import drive
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -386,3 +390,143 @@ def test_of_two_webhooks_in_one_workflow_the_one_that_was_called_begins(ada):
     assert execution.status == "success"
     assert (runs["a"], runs["b"]) == ("skipped", "success")
     assert "$trigger" not in execution.node_runs.get(key="other").output
+
+
+@pytest.fixture
+def hooked(ada):
+    """The id of a published workflow with a webhook."""
+    return make_workflow(ada, definition())["id"]
+
+
+def test_an_address_is_shown_to_those_who_may_start_the_workflow(ada, bob, hooked):
+    (shown,) = ada.get_json(f"/webhooks?workflow={hooked}")["results"]
+    token = Webhook.objects.get().token
+    assert shown["url"].endswith(f"/hooks/{token}")
+    assert shown["test_url"].endswith(f"/hooks/test/{token}")
+    assert (shown["node"], shown["is_open"], shown["lets_nobody_in"]) == ("hook", True, False)
+
+    join(bob, workspace_of(ada), "viewer")
+    viewed = client_of(bob.user).get_json(f"/webhooks/{shown['id']}")
+    assert (viewed["url"], viewed["test_url"]) == (None, None)
+    join(bob, workspace_of(ada), "operator")
+    operated = client_of(bob.user).get_json(f"/webhooks/{shown['id']}")
+    assert (operated["url"], operated["test_url"]) == (shown["url"], None)
+    assert token not in client_of(bob.user).get(f"/api/v1/webhooks/{shown['id']}").content.decode().replace(shown["url"], "")
+
+
+def test_another_address_makes_the_old_one_unknown(ada, hooked):
+    old = Address(Webhook.objects.get().token)
+    changed = ada.post_json(f"/webhooks/{Webhook.objects.get().pk}/change-address")
+    old.send(status=404)
+    assert Client().post(f"/hooks/{changed['url'].rpartition('/')[2]}").status_code == 202
+    assert AuditEntry.objects.filter(verb="webhook.address_changed").count() == 1
+    assert Webhook.objects.get().token not in str(AuditEntry.objects.order_by("id").values_list("before", "after"))
+
+
+def test_the_inbox_is_searched_by_what_came(ada, hooked):
+    address = Address(Webhook.objects.get().token)
+    address.send({"customer": "Müller"}, tail="/orders")
+    address.send({"customer": "Meyer"}, method="put", **{"X-Shop": "north"})
+    first, second = WebhookCall.objects.order_by("created_at", "id").values_list("pk", flat=True)
+
+    def found(**query):
+        return [UUID(call["id"]) for call in ada.get("/api/v1/webhook-calls", query).json()["results"]]
+
+    assert found() == [second, first]
+    assert found(q="müller") == found(method="POST") == found(q="/orders") == [first]
+    assert found(q="NORTH") == [second]
+    assert found(q="nobody") == found(state="refused") == found(until="2020-01-01T00:00:00Z") == []
+    assert found(workflow=hooked, since="2020-01-01T00:00:00Z", state="started") == [second, first]
+    assert found(execution=str(Execution.objects.get(input__method="PUT").pk)) == [second]
+    shown = ada.get_json(f"/webhook-calls/{first}")
+    assert (shown["body"], shown["path"], shown["size_bytes"]) == ({"customer": "Müller"}, "/orders", 27)
+    assert shown["execution_url"] == f"/api/v1/executions/{shown['execution']}"
+    assert "body" not in ada.get_json("/webhook-calls")["results"][0]
+
+
+def test_a_list_of_calls_costs_the_same_however_many_there_are(ada, hooked, django_assert_max_num_queries):
+    address = Address(Webhook.objects.get().token)
+    address.send()
+    with CaptureQueriesContext(connection) as few:
+        ada.get_json("/webhook-calls")
+    for _ in range(5):
+        address.send()
+    with CaptureQueriesContext(connection) as many:
+        assert len(ada.get_json("/webhook-calls")["results"]) == 6
+    assert len(many) == len(few)
+
+
+def test_a_call_is_started_once_more(ada, bob, hooked):
+    Address(Webhook.objects.get().token).send({"n": 1}, tail="/x?y=1")
+    call = the_call()
+    path = f"/webhook-calls/{call.pk}/replay"
+    bob.post_json(path, status=404)
+    join(bob, workspace_of(ada), "viewer")
+    client_of(bob.user).post_json(path, status=403)
+    client_of(bob.user).get_json(f"/webhook-calls/{call.pk}")
+
+    started = ada.post_json(path, status=202)["execution"]
+    execution = drive(UUID(started))
+    assert execution.output == {"said": {"n": 1}}
+    assert execution.input["path"] == "/x"
+    assert execution.started_by == ada.user
+    again = WebhookCall.objects.get(execution=execution)
+    assert (again.replay_of, again.body) == (call, {"n": 1})
+
+    ada.post_json(f"/workflows/{hooked}/unpublish")
+    assert ada.post_json(path, status=409)["code"] == "webhook_closed"
+
+
+def test_the_next_call_of_a_test_address_runs_what_is_not_published(ada):
+    made = make_workflow(ada, definition(output={"draft": "${nodes.hook.method}"}), publish=False)
+    shown = ada.post_json("/webhooks/listen", {"workflow": made["id"]})
+    token = Webhook.objects.get().token
+    Address(token).send(status=404)  # it is not published
+    test = Address(token, test=True)
+    answer = test.send({"a": 1}, tail="/x").json()
+    test.send(status=404)  # one call, and no more
+    assert ada.get_json(f"/webhooks/{shown['id']}")["listening_until"] is None
+
+    execution = drive(UUID(answer["id"]))
+    assert (execution.output, execution.trigger, execution.started_by) == ({"draft": "POST"}, "test", ada.user)
+    assert (the_call().state, the_call().execution_id, the_call().path) == ("test", execution.pk, "/x")
+
+
+def test_listening_ends_by_itself_and_by_hand(ada, hooked):
+    test = Address(Webhook.objects.get().token, test=True)
+    test.send(status=404)
+    shown = ada.post_json("/webhooks/listen", {"workflow": hooked, "node": "hook", "version": 1})
+    assert shown["listening_until"] is not None
+    ada.delete_json(f"/webhooks/{shown['id']}/listen", 200)
+    test.send(status=404)
+    ada.post_json("/webhooks/listen", {"workflow": hooked})
+    Webhook.objects.update(listening_until="2020-01-01T00:00:00Z")
+    test.send(status=404)
+    assert ada.post_json("/webhooks/listen", {"workflow": hooked, "node": "nobody"}, 404)["code"] == "no_webhook_node"
+    ada.post_json("/webhooks/listen", {"workflow": hooked, "version": 9}, 404)
+
+
+def test_a_test_address_asks_for_the_same_proof(ada):
+    made = make_workflow(ada, definition(credential=credential_of(ada, style="bearer")), publish=False)
+    ada.post_json("/webhooks/listen", {"workflow": made["id"]})
+    test = Address(Webhook.objects.get().token, test=True)
+    test.send(status=401)
+    test.send(Authorization=f"Bearer {SECRET}")  # a wrong call does not use the turn up
+
+
+def test_a_workflow_that_moves_keeps_no_address(ada, bob, hooked):
+    token = Webhook.objects.get().token
+    Workflow.objects.filter(pk=hooked).update(workspace=workspace_of(bob))
+    Address(token).send(status=404)
+    assert not Webhook.objects.exists()
+
+
+def test_calls_are_forgotten_after_their_time(opened):
+
+    address = opened()
+    address.send()
+    address.send()
+    old = WebhookCall.objects.order_by("id").first()
+    WebhookCall.objects.filter(pk=old.pk).update(created_at="2020-01-01T00:00:00Z")
+    assert len(fetch(PRUNE, {"limit": 10})) == 1
+    assert WebhookCall.objects.count() == 1

@@ -73,7 +73,7 @@ def _call(hook: Hook, incoming: Incoming, body: Any) -> Call:
 
 
 def accept(*, hook: Hook, call: Call, started_by: User | None = None) -> Started:
-    """Keep a call and start its execution. One with a key that came before makes nothing, and returns what that started; a replay has no key.
+    """Keep a call and start its execution. One with a key that came before makes nothing, and returns what that started; replays have none.
 
     A call that cannot start one is kept as refused, and the error raised: InvalidInputError, NoDedupKeyError, QuotaExceededError and so on.
     """
