@@ -113,9 +113,10 @@ def _said(output: Any) -> Answer:
     }
     body, status = content.get("body"), content.get("status")
     headers.setdefault("content-type", TEXT if isinstance(body, str) else JSON)
-    is_status = isinstance(status, int) and 200 <= status <= 599
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        status = 200
     is_empty = body is None or status in (204, 304)
-    return Answer(int(status) if is_status else 200, b"" if is_empty else body.encode() if isinstance(body, str) else dumps(body), headers)
+    return Answer(status, b"" if is_empty else body.encode() if isinstance(body, str) else dumps(body), headers)
 
 
 def _failed(execution_id: UUID, status: str) -> Answer:

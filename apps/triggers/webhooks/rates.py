@@ -57,7 +57,9 @@ class Rates:
         name = f"hooks:{key}:{minute}"
         try:
             with _redis(os.getpid()).pipeline(transaction=False) as pipeline:
-                taken, _ = pipeline.incrby(name, share).expire(name, 2 * MINUTE).execute()
+                pipeline.incrby(name, share)
+                pipeline.expire(name, 2 * MINUTE)
+                taken, _ = pipeline.execute()
         except (RedisError, OSError) as error:
             log.warning("Calls of webhooks are counted by each process for itself, since Redis does not answer: %s", error)
             self._away_until = time.monotonic() + AWAY_SECONDS
