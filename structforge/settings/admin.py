@@ -54,6 +54,7 @@ UNFOLD = {
                     _link("Schedule calendars", "event_busy", "triggers_schedulecalendar", "triggers.view_schedulecalendar"),
                     _link("Webhooks", "webhook", "triggers_webhook", "triggers.view_webhook"),
                     _link("Webhook calls", "call_received", "triggers_webhookcall", "triggers.view_webhookcall"),
+                    _link("Events", "bolt", "triggers_event", "triggers.view_event"),
                     _link("Node runs", "list_alt", "executions_noderun", "executions.view_noderun"),
                     _link("Iterations", "repeat", "executions_iteration", "executions.view_iteration"),
                     _link("History", "history", "executions_executionevent", "executions.view_executionevent"),

@@ -104,7 +104,7 @@ def test_a_thousand_calls_that_came_while_all_workers_were_down_run_once_each(in
 
 
 def count(connection: "psycopg.Connection[Any]", condition: str) -> int:
-    statement = f"select count(*) from execution e join workflow w on w.id = e.workflow_id where w.name = 'quick' and {condition}"  # noqa: S608
+    statement = f"select count(*) from execution e join workflow w on w.id = e.workflow_id where w.name = 'quick' and {condition}"
     row = connection.execute(statement).fetchone()
     assert row is not None
     return int(row[0])

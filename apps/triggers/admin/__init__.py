@@ -1,3 +1,3 @@
-from apps.triggers.admin import schedules, webhooks
+from apps.triggers.admin import events, schedules, webhooks
 
-__all__ = ["schedules", "webhooks"]
+__all__ = ["events", "schedules", "webhooks"]

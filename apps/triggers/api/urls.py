@@ -1,6 +1,6 @@
 from django.urls import path
 
-from apps.triggers.api import calendars, schedules, webhooks
+from apps.triggers.api import calendars, events, schedules, webhooks
 
 SCHEDULE = "schedules/<uuid:schedule_id>"
 WEBHOOK = "webhooks/<uuid:webhook_id>"
@@ -19,6 +19,8 @@ urlpatterns = [
     path("schedule-alerts/<uuid:alert_id>/close", schedules.CloseAlertView.as_view(), name="close-schedule-alert"),
     path("schedule-calendars", calendars.CalendarsView.as_view(), name="schedule-calendars"),
     path("schedule-calendars/<uuid:calendar_id>", calendars.CalendarView.as_view(), name="schedule-calendar"),
+    path("events", events.EventsView.as_view(), name="events"),
+    path("events/<uuid:event_id>", events.EventView.as_view(), name="event"),
     path("webhooks", webhooks.WebhooksView.as_view(), name="webhooks"),
     path("webhooks/listen", webhooks.ListenView.as_view(), name="listen-webhook"),
     path(WEBHOOK, webhooks.WebhookView.as_view(), name="webhook"),
