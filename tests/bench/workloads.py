@@ -1,11 +1,11 @@
-"""W1 to W5, loops, and a full database: which candidates are compared, and what is to be reached."""
+"""W1 to W5, webhooks, loops, and a full database: which candidates are compared, and what is to be reached."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import median
 
 from apps.workflows.models import Workflow
-from tests.bench import our_runs, plain_runs, shapes
+from tests.bench import hook_runs, our_runs, plain_runs, shapes
 from tests.bench.crowd import add_finished_node_runs
 from tests.bench.measure import Sample, interleave
 from tests.bench.platform import Platform
@@ -85,6 +85,23 @@ def w4(platform: Platform, repeats: int) -> list[Row]:
     ]
 
 
+def hooks(platform: Platform, repeats: int) -> list[Row]:
+    """Calls of a webhook: answered, begun, answered with the output; and how many a second are taken."""
+    at_once, waiting = _published(shapes.called("at_once"), shapes.called("last_node"))
+    count, burst = 10 * repeats, 100 * repeats
+    path = hook_runs.address(at_once)
+    hook_runs.answer_and_start_seconds(platform.client, path, 10)
+    answer, start = (seconds * MILLISECONDS for seconds in hook_runs.answer_and_start_seconds(platform.client, path, count))
+    synchronous = hook_runs.synchronous_seconds(platform.client, hook_runs.address(waiting), count) * MILLISECONDS
+    rate = hook_runs.accepted_per_second(platform.client, path, burst)
+    return [
+        absolute("hook_answer", "Webhook is answered, p50", value=answer, unit="ms", limit=6),
+        absolute("hook_start", "Webhook until the first node has begun, p50", value=start, unit="ms", limit=8),
+        absolute("hook_sync", "Webhook that is answered with the output, p50", value=synchronous, unit="ms", limit=15),
+        Row("hook_rate", "Webhooks taken a second, while they run", rate, None, "/s", "≥ 500 /s", rate >= 500),
+    ]
+
+
 def w5(platform: Platform, repeats: int) -> list[Row]:
     """The idle platform: memory of all its processes without PostgreSQL and Valkey, and the time from start to ready."""
     ours, celery = platform.idle_pss_mib()
@@ -132,6 +149,7 @@ WORKLOADS: Mapping[str, Callable[[Platform, int], list[Row]]] = {
     "W2": w2,
     "W3": w3,
     "W4": w4,
+    "hooks": hooks,
     "loops": loops,
     "crowd": crowd,
 }

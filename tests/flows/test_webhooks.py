@@ -1,5 +1,6 @@
 """Webhooks from outside, against real processes: kept while nobody runs anything, run later, and answered by workflows."""
 
+import itertools
 import json
 import time
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ NODES = {
 def definition(name: str) -> dict[str, Any]:
     nodes = NODES[name]
     keys = [node["key"] for node in nodes]
-    edges = [{"source": source, "target": target} for source, target in zip(keys, keys[1:], strict=False)]
+    edges = [{"source": source, "target": target} for source, target in itertools.pairwise(keys)]
     return {"name": name, "nodes": nodes, "edges": edges, "output": {"sum": "${input.body.n + 1}"} if name == "output" else {}}
 
 
@@ -56,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def addresses(folder: Path) -> Iterator[dict[str, str]]:
+def addresses(folder: Path) -> dict[str, str]:
     """{workflow: path of its webhook}, after 1,000 calls of `quick` that came while neither workers nor beat ran."""
     installation = Installation(folder, "--only", "web")
     try:
@@ -71,7 +72,7 @@ def addresses(folder: Path) -> Iterator[dict[str, str]]:
         assert installation.interrupt() == 0
     finally:
         installation.end()
-    yield found
+    return found
 
 
 @pytest.fixture(scope="module")

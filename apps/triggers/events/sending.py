@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -90,7 +91,7 @@ def send_events(*, workspace_id: UUID, events: Sequence[NewEvent], origin: str, 
         kept = [Kept(*row) for row in cursor.fetchall()]
     for one in kept:
         if one.created:
-            transaction.on_commit(lambda event_id=one.id: deliver(event_id), robust=True)
+            transaction.on_commit(partial(deliver, one.id), robust=True)
     return kept
 
 
