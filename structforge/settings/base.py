@@ -345,6 +345,8 @@ SPECTACULAR_SETTINGS = {
         "OriginEnum": "apps.executions.models.NodeRun.Origin",
         "ScheduleRunOrigin": "apps.triggers.models.ScheduleRun.Origin",
         "ScheduleAlertKind": "apps.triggers.models.ScheduleAlert.Kind",
+        "WebhookCallState": "apps.triggers.models.WebhookCall.State",
+        "EventOrigin": "apps.triggers.models.Event.Origin",
         "TaskPriority": ["low", "normal", "high", "urgent"],
         "TaskStatus": "apps.tasks.models.HumanTask.Status",
         "TemplateStatus": "apps.templates.models.Status",

@@ -63,7 +63,7 @@ class SentOutput(serializers.Serializer[Any]):
     events = KeptOutput(many=True)
 
 
-class EventOutput(serializers.ModelSerializer[Event]):
+class ReceivedEventOutput(serializers.ModelSerializer[Event]):
     workspace = serializers.UUIDField(source="workspace_id")
     started = serializers.ListField(child=serializers.UUIDField(), help_text="Executions that it started.")
     problems = serializers.ListField(child=AnyJson(), help_text="What it could not start, and why.")
@@ -77,11 +77,11 @@ class EventOutput(serializers.ModelSerializer[Event]):
         read_only_fields = fields
 
 
-class EventWithDataOutput(EventOutput):
+class ReceivedEventWithDataOutput(ReceivedEventOutput):
     data = AnyJson()
 
-    class Meta(EventOutput.Meta):
-        fields = (*EventOutput.Meta.fields, "data")
+    class Meta(ReceivedEventOutput.Meta):
+        fields = (*ReceivedEventOutput.Meta.fields, "data")
         read_only_fields = fields
 
 
@@ -99,17 +99,17 @@ class EventsView(APIView):
     parser_classes = (RawParser,)
 
     @extend_schema(
-        operation_id="list_events",
+        operation_id="list_received_events",
         tags=["events"],
         parameters=[EventsQuery],
-        responses={200: EventOutput(many=True), 422: ErrorSerializer},
+        responses={200: ReceivedEventOutput(many=True), 422: ErrorSerializer},
     )
     def get(self, request: Request) -> Response:
         """Events of workspaces whose executions the caller may see, newest first, without their data."""
         only = EventsQuery.read_query(request, besides=PAGE_PARAMETERS)
         pages = self.pagination_class()
         rows = pages.paginate_queryset(Event.objects.visible_to(request.user).filter(**only).defer("data"), request)
-        return pages.get_paginated_response(EventOutput(rows, many=True).data)
+        return pages.get_paginated_response(ReceivedEventOutput(rows, many=True).data)
 
     @extend_schema(
         operation_id="send_events",
@@ -138,10 +138,10 @@ class EventsView(APIView):
 
 
 class EventView(APIView):
-    @extend_schema(operation_id="get_event", tags=["events"], responses={200: EventWithDataOutput, 404: ErrorSerializer})
+    @extend_schema(operation_id="get_received_event", tags=["events"], responses={200: ReceivedEventWithDataOutput, 404: ErrorSerializer})
     def get(self, request: Request, event_id: UUID) -> Response:
         """One event, with its data and what it started."""
         event = Event.objects.visible_to(request.user).filter(pk=event_id).first()
         if event is None:
             raise EventNotFoundError(f"There is no event {event_id} that you may see.")
-        return Response(EventWithDataOutput(event).data)
+        return Response(ReceivedEventWithDataOutput(event).data)
