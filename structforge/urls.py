@@ -26,6 +26,7 @@ urlpatterns = [
     path("favicon.ico", RedirectView.as_view(url="/static/icon.svg", permanent=True)),
     path("admin/", admin.site.urls),
     path("api/v1/", include(api)),
+    path("hooks/", include("apps.triggers.api.hook_urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
     path("", include("apps.fleet.api.urls")),

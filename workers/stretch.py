@@ -180,7 +180,7 @@ class Stretch:
         except ExpressionError as error:
             return Failed(NodeError(error.code, error.message, dict(error.details)), is_final=True), None
         context.iterations = iterations
-        if node.credentials:
+        if node.credentials and get_type(node.type).opens_credentials:
             try:
                 context.credentials = self._credentials(node)
             except NodeFailure as failure:

@@ -36,9 +36,12 @@ from apps.executions.settling import settle_held
 from apps.executions.waking import PRUNE as PRUNE_EVENTS
 from apps.executions.waking import deliver_event
 from apps.tasks import timers as task_timers
+from apps.triggers.events.delivering import PRUNE as PRUNE_WORKSPACE_EVENTS
+from apps.triggers.events.delivering import deliver_due
 from apps.triggers.schedules.firing import fire_due
 from apps.triggers.schedules.waiting import PRUNE as PRUNE_SCHEDULE_RUNS
 from apps.triggers.schedules.waiting import advance_waiting, find_late
+from apps.triggers.webhooks.actions import PRUNE as PRUNE_WEBHOOK_CALLS
 from workers import aftermath, host
 from workers.alerts import tell_alerts
 from workers.epoch import Epoch
@@ -55,6 +58,7 @@ select extract(epoch from clock_timestamp())::float8 as now,
        pg_postmaster_start_time()::text || coalesce(inet_server_addr()::text, '') as server
 """
 DUE = f"{DUE_SECONDS} s"
+_OF_TRIGGERS = (PRUNE_WEBHOOK_CALLS, PRUNE_WORKSPACE_EVENTS)
 # A message is taken within milliseconds once its queue is empty; what is still queued after this has lost its message.
 STRANDED_AGE = "3 s"
 
@@ -117,6 +121,7 @@ class Sweeper:
             self.let_in: 0.5,
             self._feeder.feed: 0.25,
             self.deliver_events: 1.0,
+            self.deliver_workspace_events: 0.5,
             self.keep_holds: 1.0,
             self.fire_schedules: 1.0,
             self.advance_schedules: 1.0,
@@ -253,6 +258,10 @@ class Sweeper:
         rows = fetch("select id from undelivered_events_v1(%(limit)s)", {"limit": 100})
         return sum(deliver_event(event_id=row["id"]) for row in rows)
 
+    def deliver_workspace_events(self) -> int:
+        """Start the workflows that listen for events of this installation, and for those whose delivery broke off."""
+        return deliver_due()
+
     def keep_holds(self) -> int:
         """Put aside what is held, end the holds that are over, and send what released ones had put aside."""
         return sweep_holds()
@@ -284,8 +293,8 @@ class Sweeper:
         return advance_bulk_reruns()
 
     def prune_expired(self) -> int:
-        """Delete sessions, cached values, cached results and idempotency keys that have expired, and what is of long ago."""
-        statements = (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS, PRUNE_SCHEDULE_RUNS, PRUNE_REQUESTS)
+        """Delete sessions, cached values and results, and idempotency keys that have expired, and what is of long ago."""
+        statements = (PRUNE_SESSIONS, PRUNE_CACHE, PRUNE_RESULTS, PRUNE_EVENTS, PRUNE_SCHEDULE_RUNS, PRUNE_REQUESTS, *_OF_TRIGGERS)
         return sum(len(rows) for statement in statements for rows in _batches(statement))
 
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:

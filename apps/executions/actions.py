@@ -86,6 +86,18 @@ class Started:
     is_limited: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StartStatement:
+    """A statement of another app that makes rows of its own together with executions.
+
+    sql          takes the parameters of start_in_line_v1 and then its own, and returns what that returns
+    parameters   its own
+    """
+
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
 def start_execution(
     *,
     workflow: Workflow,
@@ -118,6 +130,7 @@ def start_executions(
     trigger: str = "api",
     priority: str | None = None,
     among: int = 0,
+    statement: StartStatement = StartStatement(_START),
 ) -> list[Started]:
     """Start up to 1,000 executions of one version in one statement: all or none. As `start_execution` otherwise.
 
@@ -134,7 +147,7 @@ def start_executions(
     priority = priority or plan["priority"] or ("high" if trigger in HIGH_PRIORITY_TRIGGERS else "normal")
     sent = backlog.starts_to_send(plan, priority, len(starts), among=among)
     # One statement, and so a transaction of its own where the caller has none open.
-    started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority, sent=sent)
+    started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority, sent=sent, statement=statement)
     ready = [
         Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
         for one in started[:sent]
@@ -166,7 +179,15 @@ def _check_inputs(version: WorkflowVersion, starts: Sequence[Start]) -> None:
 
 
 def _insert(
-    version: WorkflowVersion, plan: StartPlan, starts: Sequence[Start], *, started_by: User | None, trigger: str, priority: str, sent: int
+    version: WorkflowVersion,
+    plan: StartPlan,
+    starts: Sequence[Start],
+    *,
+    started_by: User | None,
+    trigger: str,
+    priority: str,
+    sent: int,
+    statement: StartStatement,
 ) -> list[Started]:
     documents = [
         {
@@ -184,7 +205,7 @@ def _insert(
     is_stored_limited = bool(quotas.limits_of(QuotaName.STORED_BYTES, workspace_id=version.workspace_id))
     with transaction.atomic() if is_stored_limited else nullcontext(), quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
-            counted(_START) if limits else _START,
+            counted(statement.sql) if limits else statement.sql,
             [
                 version.workspace_id,
                 version.workflow_id,
@@ -197,6 +218,7 @@ def _insert(
                 plan["timeout_seconds"],
                 f"{protocol.DUE_SECONDS} s",
                 sent,
+                *statement.parameters,
                 *([quotas.as_json(limits)] if limits else []),
             ],
         )

@@ -140,6 +140,7 @@ class NodeType(Generic[ConfigT]):
     reads_upstream   True when `run` needs `context.upstream`
     verbatim         config fields whose text is taken as it is: no `${…}` in it is resolved
     credentials      {slot: what fits there}: places for credentials, by name
+    opens_credentials   False when `run` needs none of them: somebody else reads them, before there is an execution
     is_loop          True when other nodes are its body: `run` returns Iterate, and Gathered at the end
     binds_item       True when its own config may read `item`, the output of the iteration before, and `index`, how many there were
     asks_people      True when people answer: their answer is neither cached, nor edited afterwards
@@ -158,6 +159,7 @@ class NodeType(Generic[ConfigT]):
     reads_upstream: ClassVar[bool] = False
     verbatim: ClassVar[frozenset[str]] = frozenset()
     credentials: ClassVar[Mapping[str, CredentialSlot]] = {}
+    opens_credentials: ClassVar[bool] = True
     is_loop: ClassVar[bool] = False
     binds_item: ClassVar[bool] = False
     asks_people: ClassVar[bool] = False

@@ -347,6 +347,8 @@ SPECTACULAR_SETTINGS = {
         "OriginEnum": "apps.executions.models.NodeRun.Origin",
         "ScheduleRunOrigin": "apps.triggers.models.ScheduleRun.Origin",
         "ScheduleAlertKind": "apps.triggers.models.ScheduleAlert.Kind",
+        "WebhookCallState": "apps.triggers.models.WebhookCall.State",
+        "EventOrigin": "apps.triggers.models.Event.Origin",
         "TaskPriority": ["low", "normal", "high", "urgent"],
         "TaskStatus": "apps.tasks.models.HumanTask.Status",
         "TemplateStatus": "apps.templates.models.Status",
@@ -361,6 +363,7 @@ SPECTACULAR_SETTINGS = {
 TASK_ATTACHMENT_BYTES = env.int("TASK_ATTACHMENT_BYTES", default=4_000_000)  # of one file; a body may not be larger than MAX_BODY_BYTES
 
 # Housekeeping
+WEBHOOK_RETENTION_DAYS = env.int("WEBHOOK_RETENTION_DAYS", default=30)  # so long the inbox keeps calls, and knows one that comes again
 AUDIT_RETENTION_DAYS = env.int("AUDIT_RETENTION_DAYS", default=0)  # 0 keeps the audit log for ever; the last 30 days are kept in any case
 
 # Language and files.

@@ -155,7 +155,7 @@ def test_lists_take_the_same_queries_for_one_row_and_for_many(ada, path, queries
 def test_the_types_have_schemas_that_say_what_is_secret(ada):
     types = {each["name"]: each for each in ada.get_json("/credential-types")}
 
-    assert set(types) == {"api_key", "basic", "bearer", "database", "generic", "oauth2_client_credentials", "s3", "smtp"}
+    assert set(types) == {"api_key", "basic", "bearer", "database", "generic", "oauth2_client_credentials", "s3", "smtp", "webhook_secret"}
     for each in types.values():
         secret = [name for name, field in each["schema"]["properties"].items() if "password" in str(field)]
         assert sorted(secret) == each["secret_fields"] or each["name"] == "generic"

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
 from apps.accounts.actions import create_user
@@ -17,7 +18,7 @@ from apps.notifications.models import Delivery
 from apps.tasks.discussing import attach
 from apps.tasks.links import task_token
 from apps.tasks.models import HumanTask
-from apps.triggers.models import ScheduleAlert
+from apps.triggers.models import ScheduleAlert, Webhook, WebhookCall
 from apps.workflows.drafts import keep_draft
 from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
@@ -51,6 +52,10 @@ PUBLIC = {
     "api/v1/auth/oidc/login",
     "api/v1/auth/oidc/callback",
     "api/v1/resume/<str:token>",
+    "hooks/<str:token>",
+    "hooks/test/<str:token>",
+    r"hooks/^(?P<token>[0-9a-f]+)(?P<tail>/.*)$",
+    r"hooks/^test/(?P<token>[0-9a-f]+)(?P<tail>/.*)$",
     "api/v1/shared/<str:token>",
     "api/v1/shared/<str:token>/executions",
     "api/v1/shared/<str:token>/executions/<uuid:execution_id>",
@@ -92,6 +97,7 @@ SECRET_NAME = "the ledger of Ada"
 LIMITS = {"max_running": 10, "max_seconds": None, "each_person": 5, "people": []}
 START = {"input": {"amount": 1}}
 SCHEDULE = {"workflow": "<workflow_id>", "name": "another", "cron_expr": "0 6 * * *", **START}
+LISTEN = {"workflow": "<hooked_workflow_id>"}
 BACKFILL = {"from": "2026-01-01T00:00:00Z", "to": "2026-01-03T00:00:00Z"}
 KEY = {"name": "ci", "scopes": ["workflow.view"]}
 FAR_OFF = "2100-01-01T00:00:00Z"
@@ -311,6 +317,17 @@ ROUTES = [
     Route("get", "schedule-calendars/<uuid:calendar_id>", apart=True),
     Route("patch", "schedule-calendars/<uuid:calendar_id>", apart=True, body={"days": ["SAT"]}),
     Route("delete", "schedule-calendars/<uuid:calendar_id>", ok=204, apart=True),
+    Route("get", "events", others=200),
+    Route("post", "events", ok=202, others=202, body={"type": "order.paid", "data": 1}),
+    Route("get", "events/<uuid:event_id>", apart=True),
+    Route("get", "webhooks", others=200),
+    Route("post", "webhooks/listen", apart=True, body=LISTEN),
+    Route("get", "webhooks/<uuid:webhook_id>", needs=P.WORKFLOW_VIEW),
+    Route("delete", "webhooks/<uuid:webhook_id>/listen", needs=P.WORKFLOW_EDIT),
+    Route("post", "webhooks/<uuid:webhook_id>/change-address", needs=P.WORKFLOW_EDIT),
+    Route("get", "webhook-calls", others=200),
+    Route("get", "webhook-calls/<uuid:call_id>", apart=True),
+    Route("post", "webhook-calls/<uuid:call_id>/replay", ok=202, apart=True),
     Route("get", "holds", others=200),
     Route("post", "holds", ok=201, needs=P.WORKFLOW_EDIT, body={"scope": "workflow", "workflow": "<workflow_id>", "reason": "x"}),
     Route("get", "holds/<uuid:hold_id>", needs=P.WORKFLOW_VIEW, refused=404),
@@ -424,6 +441,8 @@ def make_things(ada: ApiClient) -> dict[str, str]:
         ],
         "<uuid:alert_id>": make_alert(schedule),
         "<uuid:calendar_id>": ada.post_json("/schedule-calendars", {"name": SECRET_NAME, "days": []}, 201)["id"],
+        **make_webhook(ada, made["id"]),
+        "<uuid:event_id>": ada.post_json("/events", {"type": "order.paid", "data": SECRET_NAME}, 202)["events"][0]["id"],
         "<uuid:workflow_id>": made["id"],
         "<int:number>": "1",
         "<uuid:quota_id>": str(uuid4()),
@@ -443,6 +462,17 @@ def make_alert(schedule: dict[str, str]) -> str:
     at = schedule["next_run_time"]
     common = {"workspace_id": schedule["workspace"], "workflow_id": schedule["workflow"], "schedule_id": schedule["id"]}
     return str(ScheduleAlert.objects.create(**common, schedule_name=SECRET_NAME, kind="missed", first_for=at, last_for=at).pk)
+
+
+def make_webhook(ada: ApiClient, workflow_id: str) -> dict[str, str]:
+    """A webhook of the workflow that is closed, and one of another workflow of Ada's, with a call that it received."""
+    hooked = {"name": f"{SECRET_NAME} called", "nodes": [{"key": "hook", "type": "trigger.webhook"}]}
+    workflow = make_workflow(ada, hooked)["id"]
+    webhook = Webhook.objects.get(workflow=workflow)
+    assert Client().post(f"/hooks/{webhook.token}", {"who": SECRET_NAME}, content_type="application/json").status_code == 202
+    call_id = WebhookCall.objects.get(webhook=webhook).pk
+    closed = Webhook.objects.create(workspace=webhook.workspace, workflow_id=workflow_id, node_key=SECRET_NAME, token=uuid4().hex)
+    return {"<uuid:webhook_id>": str(closed.pk), "<uuid:call_id>": str(call_id), "<hooked_workflow_id>": workflow}
 
 
 def make_task(ada: ApiClient, friend: str, workspace: str) -> dict[str, str]:
@@ -572,6 +602,7 @@ WITHOUT_ENTRY = {
     "executions/bulk",
     "executions/<uuid:execution_id>/rerun",
     "signals",
+    "events",
     "tasks/bulk",
     "workflows/validate",
     "schedules/preview",
@@ -630,6 +661,9 @@ EXAMPLES = {
     "<uuid:hold_id>": "0" * 32,
     "<uuid:schedule_id>": "0" * 32,
     "<uuid:alert_id>": "0" * 32,
+    "<uuid:webhook_id>": "0" * 32,
+    "<uuid:call_id>": "0" * 32,
+    "<uuid:event_id>": "0" * 32,
     "<uuid:calendar_id>": "0" * 32,
     "<int:task_id>": "1",
     "<uuid:attachment_id>": "0" * 32,

@@ -14,7 +14,7 @@ from tests.bench.platform import Platform
 from tests.bench.table import Row, text, write
 from tests.chaos.processes import STATE
 
-NAMES = ("W1", "W2", "W3", "W4", "W5", "W6", "loops", "crowd")
+NAMES = ("W1", "W2", "W3", "W4", "W5", "W6", "hooks", "loops", "crowd")
 
 
 def measure(names: Sequence[str], *, repeats: int, breakdown: bool) -> list[Row]:

@@ -24,6 +24,12 @@ def fan(function: str, width: int) -> JSON:
     return definition(f"{width} in parallel, {function}", nodes, edges)
 
 
+def called(respond: str) -> JSON:
+    """A webhook and one step."""
+    hook = {"key": "hook", "type": "trigger.webhook", "config": {"respond": respond, "max_per_minute": 1_000_000}}
+    return definition(f"called, answered {respond}", [hook, step("work", PURE)], [("hook", "work")])
+
+
 def loop(items: int, body: JSON, *, parallel: int) -> JSON:
     """A loop over so many numbers, with one node in its body."""
     each = {"key": "each", "type": "loop.foreach", "config": {"items": list(range(items)), "parallel": parallel}}

@@ -1,4 +1,4 @@
-"""W1 to W6, loops, and a full database: which candidates are compared, and what is to be reached."""
+"""W1 to W6, webhooks, loops, and a full database: which candidates are compared, and what is to be reached."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -6,7 +6,7 @@ from functools import partial
 from statistics import median
 
 from apps.workflows.models import Workflow
-from tests.bench import due, our_runs, plain_runs, shapes
+from tests.bench import due, hook_runs, our_runs, plain_runs, shapes
 from tests.bench.crowd import add_finished_node_runs
 from tests.bench.measure import Sample, interleave
 from tests.bench.platform import Platform
@@ -85,6 +85,23 @@ def w4(platform: Platform, repeats: int) -> list[Row]:
         absolute("W4_answer", "W4: start over HTTP is answered, p50", value=answer, unit="ms", limit=6),
         absolute("W4_start", "W4: until the first node has begun, p50", value=start, unit="ms", limit=8, celery=celery),
         absolute("W4_sync", "W4: start that waits for the result, p50", value=synchronous, unit="ms", limit=15),
+    ]
+
+
+def hooks(platform: Platform, repeats: int) -> list[Row]:
+    """Calls of a webhook: answered, begun, answered with the output; and how many a second are taken."""
+    at_once, waiting = _published(shapes.called("at_once"), shapes.called("last_node"))
+    count, burst = 10 * repeats, 100 * repeats
+    path = hook_runs.address(at_once)
+    hook_runs.answer_and_start_seconds(platform.client, path, 10)
+    answer, start = (seconds * MILLISECONDS for seconds in hook_runs.answer_and_start_seconds(platform.client, path, count))
+    synchronous = hook_runs.synchronous_seconds(platform.client, hook_runs.address(waiting), count) * MILLISECONDS
+    rate = hook_runs.accepted_per_second(platform.client, path, burst)
+    return [
+        absolute("hook_answer", "Webhook is answered, p50", value=answer, unit="ms", limit=6),
+        absolute("hook_start", "Webhook until the first node has begun, p50", value=start, unit="ms", limit=8),
+        absolute("hook_sync", "Webhook that is answered with the output, p50", value=synchronous, unit="ms", limit=15),
+        Row("hook_rate", "Webhooks taken a second, while they run", rate, None, "/s", "≥ 500 /s", rate >= 500),
     ]
 
 
@@ -179,6 +196,7 @@ WORKLOADS: Mapping[str, Callable[[Platform, int], list[Row]]] = {
     "W3": w3,
     "W4": w4,
     "W6": w6,
+    "hooks": hooks,
     "loops": loops,
     "crowd": crowd,
 }

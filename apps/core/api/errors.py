@@ -57,6 +57,15 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     return _of_surprise(error)
 
 
+def as_http(error: Exception) -> JsonResponse:
+    """The same answer from a view that is not DRF's."""
+    made = answer(error, {})
+    response = JsonResponse(made.data, status=made.status_code)
+    for name, value in made.headers.items():
+        response.headers.setdefault(name, value)
+    return response
+
+
 def status_of(error: StructForgeError) -> int:
     return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
 

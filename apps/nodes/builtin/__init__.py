@@ -17,6 +17,9 @@ from apps.nodes.builtin import (  # noqa: F401
     human_task,
     loop_foreach,
     loop_while,
+    trigger_event,
     trigger_manual,
+    trigger_webhook,
+    webhook_respond,
     workflow_call,
 )

@@ -1,3 +1,3 @@
-from apps.triggers.admin import schedules
+from apps.triggers.admin import events, schedules, webhooks
 
-__all__ = ["schedules"]
+__all__ = ["events", "schedules", "webhooks"]
