@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "apps.triggers",
     "apps.notifications",
     "apps.tasks",
+    "apps.dialects",
     "apps.fleet",
 ]
 
