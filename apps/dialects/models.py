@@ -84,7 +84,7 @@ class Service(BaseModel):
 class OfWorkflow(Numbered):
     """A number for a workflow, and the version that was made here."""
 
-    workflow = models.OneToOneField(Workflow, on_delete=models.CASCADE, related_name="+")
+    workflow = models.OneToOneField(Workflow, on_delete=models.CASCADE, related_name="%(class)s")
     version = models.ForeignKey(
         WorkflowVersion, on_delete=models.SET_NULL, null=True, related_name="+", help_text="What the form became when it was saved last."
     )
