@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from pytest_httpserver import HTTPServer
 
 from tests.flows.installation import ROOT, Installation
@@ -35,7 +35,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory, service: HTTPServer) 
     installation = Installation(tmp_path_factory.mktemp("vocabularies"), EGRESS_ALLOWED=f"{service.host}:{service.port}")
     try:
         installation.until(r"Login +admin / (\S+)")
-        execute(installation, PREPARE, password=make_password("password123"))
+        execute(installation, PREPARE, password=PBKDF2PasswordHasher().encode("password123", "salt"))
         yield installation
     finally:
         installation.end()

@@ -27,7 +27,7 @@ until_same "the end" success "api GET /executions/$execution/steps | jq -r .stat
 record=$(api GET "/executions/$execution/steps")
 same "the record" "$(printf '%s' "$record" | jq -c '[.template_id, .executed_by, .remarks, .completed_at != null]')" "[$template,\"ops\",\"first release\",true]"
 same "its steps" "$(printf '%s' "$record" | jq -r '[.steps[] | "\(.step_name) \(.status) \(.attempt)"] | sort | join(", ")')" \
-    "checkout success 1, lint success 2, notify success 1, unit tests success 1"
+    "checkout success 1, lint failed 2, notify success 1, unit tests success 1"
 same "what was said" "$(printf '%s' "$record" | jq -r '.steps[] | select(.step_name == "unit tests") | .output.stdout')" "unit passed"
 same "the list" "$(api GET "/executions?template_id=$template" | jq -r '.results[].id')" "$execution"
 

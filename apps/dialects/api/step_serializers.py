@@ -25,7 +25,7 @@ class StepsQuery(InputSerializer):
     name = serializers.CharField(max_length=128, required=False)
 
 
-class StepChangeInput(InputSerializer):
+class LibraryStepChangeInput(InputSerializer):
     name = serializers.CharField(max_length=128, required=False)
     description = serializers.CharField(max_length=10_000, required=False, allow_blank=True)
     executor_type = serializers.ChoiceField(choices=Step.ExecutorType.choices, required=False)
@@ -34,7 +34,7 @@ class StepChangeInput(InputSerializer):
     retry_count = serializers.IntegerField(min_value=0, max_value=MAX_ATTEMPTS - 1, required=False, help_text="Further attempts.")
 
 
-class StepInput(StepChangeInput):
+class LibraryStepInput(LibraryStepChangeInput):
     name = serializers.CharField(max_length=128)
     executor_type = serializers.ChoiceField(choices=Step.ExecutorType.choices)
     timeout = serializers.IntegerField(min_value=1, max_value=MAX_SECONDS, required=False, default=300, help_text="Seconds of one attempt.")

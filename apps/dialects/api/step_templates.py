@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, PolymorphicProxySerializer, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -29,6 +29,7 @@ from apps.dialects.api.step_serializers import (
 )
 from apps.dialects.models import StepTemplate
 from apps.dialects.steps import actions, queries
+from apps.executions.api.serializers import ExecutionSummaryOutput, ListQuery, StartedOutput, StartInput
 from apps.executions.api.starting import IDEMPOTENCY_KEY, idempotency_key
 from apps.executions.api.views import ExecutionsView
 from apps.executions.queries import check_visible
@@ -36,6 +37,10 @@ from apps.tasks.api.pages import NewestTasks
 from apps.workflows.actions import delete_workflow
 
 TAGS = ["step templates"]
+TEMPLATE_ID = OpenApiParameter("template_id", int, description="Those of this template, as GET /templates/{id}/executions has them.")
+EITHER = PolymorphicProxySerializer(
+    component_name="StartOfEither", serializers=[StartInput, ExecutionOfTemplateInput], resource_type_field_name=None
+)
 STARTED = {200: OneTemplateExecutionOutput, 201: OneTemplateExecutionOutput, **ERRORS}
 
 
@@ -158,12 +163,31 @@ class StepExecutionsView(APIView):
 class ExecutionsInBothWordsView(ExecutionsView):
     """The executions of workflows, which those of templates are as well: `template_id` asks for them in the words of the steps."""
 
+    @extend_schema(
+        operation_id="list_executions",
+        tags=["executions"],
+        parameters=[ListQuery, TEMPLATE_ID],
+        responses={200: ExecutionSummaryOutput(many=True), 422: ErrorSerializer},
+    )
     def get(self, request: Request) -> Response:
+        """The executions that the caller may see, newest first; with `template_id` those of a template, in the words of the steps."""
         if "template_id" not in request.query_params:
             return super().get(request)
         return _page(request, ExecutionsOfTemplateQuery.read_query(request, besides=PAGE_PARAMETERS))
 
+    @extend_schema(
+        operation_id="start_execution",
+        tags=["executions"],
+        request=EITHER,
+        parameters=[IDEMPOTENCY_KEY],
+        responses={200: StartedOutput, 201: StartedOutput, 202: StartedOutput, **ERRORS},
+    )
     def post(self, request: Request) -> Response:
+        """Start an execution. 201: it ended within `wait`, here is its result. 202: it is accepted and runs.
+
+        200: this idempotency key had started it before. With `template_id` a template is started, and the answer is that of
+        POST /templates/{id}/executions.
+        """
         if not isinstance(request.data, Mapping) or "template_id" not in request.data:
             return super().post(request)
         data = dict(ExecutionOfTemplateInput.read_body(request))

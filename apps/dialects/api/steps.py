@@ -9,7 +9,7 @@ from apps.accounts.permissions import Permission
 from apps.accounts.queries import get_workspace
 from apps.core.api.serializers import ErrorSerializer
 from apps.dialects.api.services import ERRORS, PAGE_PARAMETERS
-from apps.dialects.api.step_serializers import StepChangeInput, StepInput, StepOutput, StepsQuery
+from apps.dialects.api.step_serializers import LibraryStepChangeInput, LibraryStepInput, StepOutput, StepsQuery
 from apps.dialects.steps import actions, queries
 from apps.tasks.api.pages import NewestTasks
 
@@ -29,10 +29,10 @@ class StepsView(APIView):
         rows = pages.paginate_queryset(queries.list_steps(request.user, **query), request)
         return pages.get_paginated_response(StepOutput(rows, many=True).data)
 
-    @extend_schema(operation_id="create_step", tags=TAGS, request=StepInput, responses={201: StepOutput, **ERRORS})
+    @extend_schema(operation_id="create_step", tags=TAGS, request=LibraryStepInput, responses={201: StepOutput, **ERRORS})
     def post(self, request: Request) -> Response:
         """Keep a step for templates to place."""
-        data = dict(StepInput.read_body(request))
+        data = dict(LibraryStepInput.read_body(request))
         workspace = get_workspace(request.user, data.pop("workspace"), Permission.WORKFLOW_EDIT)
         made = actions.create_step(workspace=workspace, **data)
         return Response(StepOutput(made).data, status=201, headers={"Location": f"{request.path}/{made.pk}"})
@@ -44,11 +44,11 @@ class StepView(APIView):
         """One step."""
         return Response(StepOutput(queries.get_step(request.user, step_number)).data)
 
-    @extend_schema(operation_id="update_step", tags=TAGS, request=StepChangeInput, responses={200: StepOutput, **ERRORS})
+    @extend_schema(operation_id="update_step", tags=TAGS, request=LibraryStepChangeInput, responses={200: StepOutput, **ERRORS})
     def patch(self, request: Request, step_number: int) -> Response:
         """Change a step. Templates that place it get a new version; executions under way keep theirs."""
         step = queries.get_step(request.user, step_number, Permission.WORKFLOW_EDIT)
-        data = dict(StepChangeInput.read_body(request))
+        data = dict(LibraryStepChangeInput.read_body(request))
         return Response(StepOutput(actions.update_step(step=step, changed_by=request.user, **data)).data)
 
     @extend_schema(operation_id="delete_step", tags=TAGS, responses={204: None, **ERRORS})
