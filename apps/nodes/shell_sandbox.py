@@ -99,6 +99,7 @@ def run(
 
 
 def _start(inner: Sequence[str], given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> "subprocess.Popen[bytes]":
+    is_root = os.geteuid() == 0
     try:
         return subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *_FENCE, "--", *inner],
@@ -108,7 +109,9 @@ def _start(inner: Sequence[str], given: IO[bytes], out: IO[bytes], err: IO[bytes
             cwd="/",
             env={"PATH": _PATH, "LANG": "C.UTF-8"},
             start_new_session=True,
-            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}),
+            user=NOBODY if is_root else None,
+            group=NOBODY if is_root else None,
+            extra_groups=[] if is_root else None,
         )
     except OSError as error:
         raise _unavailable(str(error)) from error

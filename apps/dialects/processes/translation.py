@@ -67,8 +67,8 @@ class _Translation:
         self._branches = Branches({}, {})
 
     def run(self) -> Translated:
-        for index, step in enumerate(self._form.steps):
-            self._place(index, step)
+        for index, form in enumerate(self._form.steps):
+            self._place(index, form)
         self._read_configs(list(self._steps.values()))
         self._describe_the_rest()
         self._check_cycles()
