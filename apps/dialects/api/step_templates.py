@@ -41,6 +41,12 @@ TEMPLATE_ID = OpenApiParameter("template_id", int, description="Those of this te
 EITHER = PolymorphicProxySerializer(
     component_name="StartOfEither", serializers=[StartInput, ExecutionOfTemplateInput], resource_type_field_name=None
 )
+STARTED_EITHER = PolymorphicProxySerializer(
+    component_name="StartedOfEither", serializers=[StartedOutput, OneTemplateExecutionOutput], resource_type_field_name=None
+)
+LISTED_EITHER = PolymorphicProxySerializer(
+    component_name="ListedOfEither", serializers=[ExecutionSummaryOutput, TemplateExecutionOutput], resource_type_field_name=None, many=True
+)
 STARTED = {200: OneTemplateExecutionOutput, 201: OneTemplateExecutionOutput, **ERRORS}
 
 
@@ -167,7 +173,7 @@ class ExecutionsInBothWordsView(ExecutionsView):
         operation_id="list_executions",
         tags=["executions"],
         parameters=[ListQuery, TEMPLATE_ID],
-        responses={200: ExecutionSummaryOutput(many=True), 422: ErrorSerializer},
+        responses={200: LISTED_EITHER, 422: ErrorSerializer},
     )
     def get(self, request: Request) -> Response:
         """The executions that the caller may see, newest first; with `template_id` those of a template, in the words of the steps."""
@@ -180,7 +186,7 @@ class ExecutionsInBothWordsView(ExecutionsView):
         tags=["executions"],
         request=EITHER,
         parameters=[IDEMPOTENCY_KEY],
-        responses={200: StartedOutput, 201: StartedOutput, 202: StartedOutput, **ERRORS},
+        responses={200: STARTED_EITHER, 201: STARTED_EITHER, 202: StartedOutput, **ERRORS},
     )
     def post(self, request: Request) -> Response:
         """Start an execution. 201: it ended within `wait`, here is its result. 202: it is accepted and runs.
