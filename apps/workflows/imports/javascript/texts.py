@@ -1,8 +1,6 @@
 """Texts with `{{ … }}` in them, as n8n writes them behind a "=", in our words."""
 
-import json
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from apps.workflows.imports.blueprint import literal
@@ -11,11 +9,9 @@ from apps.workflows.imports.javascript.cel import Cel, of_text
 from apps.workflows.imports.javascript.emitter import Emitter, Roots
 from apps.workflows.imports.javascript.parser import parse
 from apps.workflows.imports.javascript.syntax import Call, Expression, Member, Name
+from apps.workflows.imports.templated_json import json_of
 
 _MAX_PIECES = 200
-# Stands around the number of a taken out expression; a text that holds it in any way of writing is refused.
-_MARK = "\ue000"
-_PRIVATE = re.compile("\ue000|\\\\u[eE]000")
 
 
 def split(text: str) -> Iterator[str | Expression]:
@@ -74,26 +70,13 @@ def wrapped(piece: Cel) -> str:
 
 
 def json_value(text: str, roots: Roots) -> Any:
-    """A template of JSON text as a JSON value with expressions in it, so that no quote in a value can break it. Raises LeftOut.
+    """A template of JSON text as a JSON value with expressions in it. Raises LeftOut."""
+    emitter = Emitter(roots)
 
-    An expression outside of quotes becomes a value of any type, one inside a part of the text.
-    """
-    emitter, pieces, written, is_inside = Emitter(roots), [], "", False
-    if _PRIVATE.search(text):
-        raise LeftOut("The JSON holds signs of the private range.")
-    for part in split(text):
-        if isinstance(part, str):
-            written += part
-            is_inside = _ends_inside(part, is_inside)
-        else:
-            pieces.append(wrapped(emitter.emit(part if is_inside else _bare(part))))
-            name = f"{_MARK}{len(pieces) - 1}{_MARK}"
-            written += name if is_inside else f'"{name}"'
-    try:
-        value = json.loads(written, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise LeftOut("The JSON is not JSON once its expressions are taken out.") from error
-    return _filled(value, pieces)
+    def written(expression: Expression) -> Callable[[bool], str]:
+        return lambda is_inside: wrapped(emitter.emit(expression if is_inside else _bare(expression)))
+
+    return json_of([part if isinstance(part, str) else written(part) for part in split(text)])
 
 
 def _bare(expression: Expression) -> Expression:
@@ -102,36 +85,3 @@ def _bare(expression: Expression) -> Expression:
         case Call(Member(Name("JSON"), "stringify"), (value, *_)):
             return value
     return expression
-
-
-def _ends_inside(text: str, is_inside: bool) -> bool:
-    """Whether a text of JSON ends between quotes."""
-    at = 0
-    while at < len(text):
-        if text[at] == "\\":
-            at += 1
-        elif text[at] == '"':
-            is_inside = not is_inside
-        at += 1
-    return is_inside
-
-
-def _refuse(word: str) -> None:
-    raise ValueError(word)
-
-
-def _filled(value: Any, pieces: list[str]) -> Any:
-    if isinstance(value, dict):
-        return {_key(name): _filled(each, pieces) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_filled(each, pieces) for each in value]
-    if not isinstance(value, str):
-        return value
-    parts = value.split(_MARK)
-    return "".join(pieces[int(part)] if index % 2 else literal(part) for index, part in enumerate(parts))
-
-
-def _key(name: str) -> str:
-    if _MARK in name:
-        raise LeftOut("The name of an entry of the JSON is an expression.")
-    return name

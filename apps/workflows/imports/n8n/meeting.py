@@ -1,5 +1,6 @@
 """What comes into a node: one value made of all that leads to it, in the loop where the node belongs."""
 
+from collections import defaultdict
 from typing import Any
 
 from apps.workflows.imports.blueprint import Blueprint
@@ -7,6 +8,7 @@ from apps.workflows.imports.n8n.levels import Levels, Value, Way, exclude_each_o
 from apps.workflows.imports.n8n.registry import Takes
 
 MEETING = "Branches that both run meet here: n8n runs it once for each, and so does a loop here."
+TOGETHER = "Several lines lead to one input: n8n runs it once for the items of each, here it runs once for all of them."
 ORDER = "Each item goes all the way before the next one; n8n takes every item through one node before the next node."
 
 
@@ -24,7 +26,7 @@ class Meeting:
         if not ways:
             return None
         if takes == "items":
-            return self._together([self._out_of_loops(way) for way in ways])
+            return self._together(self._out_of_loops(ways))
         ways = self._in_loop_already(ways)
         if len(ways) > 1:
             ways = [self._together(ways)]
@@ -52,12 +54,19 @@ class Meeting:
             for way in ways
         ]
 
-    def _out_of_loops(self, way: Way) -> Way:
-        """The array of all items, behind the loops that only this translation made."""
-        level = way.value.level
+    def _out_of_loops(self, ways: list[Way]) -> list[Way]:
+        """The arrays of all items, behind the loops that only this translation made."""
+        if len(ways) > 1:
+            self.remarks.append(TOGETHER)
+        by_level: dict[str | None, list[Way]] = defaultdict(list)
+        for way in ways:
+            by_level[self._outside(way.value.level)].append(way)
+        return [lifted for level, inner in by_level.items() for lifted in self._levels.lifted(inner, level, self._position)]
+
+    def _outside(self, level: str | None) -> str | None:
         while (loop := self._levels.find(level)) is not None and not loop.is_batch:
             level = loop.parent
-        return way if level == way.value.level else self._levels.lifted([way], level, self._position)[0]
+        return level
 
     def _together(self, ways: list[Way]) -> Way:
         if len(ways) == 1:
@@ -69,7 +78,7 @@ class Meeting:
         many = any(way.value.many for way in ways)
         if excluding and not many:
             return self._joined(ways, "first")
-        if not excluding:
+        if not excluding and TOGETHER not in self.remarks:
             self.remarks.append(MEETING)
         joined = self._joined(ways, "list", as_items=many)
         return (

@@ -130,11 +130,11 @@ class Translation:
         if node.name in self.refused:
             raise LeftOut(self.refused[node.name])
         mapping = find_mapping(node.type)
-        if mapping is None and not (stop in self.flow.roots and is_trigger(node)):
+        if mapping is None and not node.is_disabled and not (stop in self.flow.roots and is_trigger(node)):
             raise LeftOut("There is no counterpart: build it anew with a node of ours, such as http.request.")
-        step = self._step(stop, node, mapping.takes if mapping else "nothing")
         if node.is_disabled:
-            return self._passed_over(step)
+            return self._passed_over(self._step(stop, node, "item"))
+        step = self._step(stop, node, mapping.takes if mapping else "nothing")
         if stop.is_end:
             self._leave_loop(step)
         elif mapping is None:

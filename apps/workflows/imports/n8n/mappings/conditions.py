@@ -67,20 +67,25 @@ def _one(step: Step, found: Mapping[str, Any], *, ignores_case: bool, is_loose: 
     left, right = step.cel(found.get("leftValue", "")), step.cel(found.get("rightValue", ""))
     kind, operation = str(operator.get("type", "string")), str(operator.get("operation", "equals"))
     if ignores_case and kind == "string" and operation not in ("exists", "notExists", "empty", "notEmpty"):
-        left, right = (Cel(f"string({each.text}).lowerAscii()", "text", present=each.present) for each in (left, right))
+        right = Cel(f"string({right.text}).lowerAscii()", "text")
+        return _compared(Cel(f"string({left.text}).lowerAscii()", "text"), right, kind, operation, is_loose, asked=left)
     return _compared(left, right, kind, operation, is_loose)
 
 
-def _compared(left: Cel, right: Cel, kind: str, operation: str, is_loose: bool) -> Cel:
-    """One comparison. What is missing is like nothing: it does not equal, and contains nothing."""
+def _compared(left: Cel, right: Cel, kind: str, operation: str, is_loose: bool, asked: Cel | None = None) -> Cel:
+    """One comparison. What is missing is like nothing: it does not equal, and contains nothing.
+
+    asked   what has to be there, where `left` is made of it
+    """
+    asked = left if asked is None else asked
     plain = re.sub(r"^not([A-Z])", lambda found: found[1].lower(), operation)
     if plain != operation:
-        inner = _positive(left, right, kind, plain, is_loose)
+        inner = _positive(left, right, kind, plain, is_loose, asked)
         return Cel(f"!({inner.text})", "bool")
-    return _positive(left, right, kind, operation, is_loose)
+    return _positive(left, right, kind, operation, is_loose, asked)
 
 
-def _positive(left: Cel, right: Cel, kind: str, operation: str, is_loose: bool) -> Cel:
+def _positive(left: Cel, right: Cel, kind: str, operation: str, is_loose: bool, asked: Cel) -> Cel:
     match operation:
         case "exists":
             return Cel(f"!({cel.is_missing(left).text})", "bool")
@@ -95,10 +100,8 @@ def _positive(left: Cel, right: Cel, kind: str, operation: str, is_loose: bool) 
         text = f"{right.operand} in {left.operand}"
     else:
         text = _plain(_as(left, kind, is_loose), _as(right, kind, True), operation, kind)
-    guarded = text if left.present is None else f"{left.present} && {left.operand} != null && {text}"
-    if operation in ("contains", "startsWith", "endsWith", "regex") and left.present is None:
-        guarded = text
-    return Cel(guarded, "bool", is_atom=False)
+    present = "" if asked.present is None else f"{asked.present} && {asked.operand} != null && "
+    return Cel(present + text, "bool", is_atom=False)
 
 
 def _plain(left: Cel, right: Cel, operation: str, kind: str) -> str:
