@@ -229,9 +229,9 @@ class Translation:
         step.reads = {"*": Cel(f"nodes.{key}")}
         handles = sorted({edge.handle for edge in self.app.edges if edge.source == node.id and edge.handle not in step.ports})
         if handles:
-            cases = [{"equals": handle, "port": handle} for handle in handles if handle != "error"]
+            step.ports = {handle: f"way_{index}" for index, handle in enumerate(handles)}
+            cases = [{"equals": handle, "port": port} for handle, port in step.ports.items()]
             step.add("control.switch", {"value": f"${{nodes.{key}}}", "cases": cases}, name="ways")
-            step.ports = {}
         return step
 
     def _close_body(self, step: Step) -> None:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--user", metavar="NAME", help="whose workflows they are; the first administrator's without it")
 
     def handle(self, *, file: Path, **options: Any) -> None:
-        console = Console(file=self.stdout, markup=False, emoji=False, highlight=False)
+        console = Console(markup=False, emoji=False, highlight=False)
         if not console.is_terminal:
             console.width = WIDTH_WITHOUT_TERMINAL
         try:
