@@ -36,8 +36,13 @@ class Service:
 ANSWERS: dict[str, Any] = {
     "/orders": {
         "shop": "Berlin",
-        "orders": [{"id": 1, "status": "paid", "total": 20}, {"id": 2, "status": "open", "total": 50}, {"id": 3, "status": "Paid", "total": 9.5},
-                   {"id": 4, "status": "PAID", "total": 12.5}, {"id": 5, "total": 100}],
+        "orders": [
+            {"id": 1, "status": "paid", "total": 20},
+            {"id": 2, "status": "open", "total": 50},
+            {"id": 3, "status": "Paid", "total": 9.5},
+            {"id": 4, "status": "PAID", "total": 12.5},
+            {"id": 5, "total": 100},
+        ],
     },
     "/customers": [{"id": 7, "name": "ada"}, {"id": 8, "name": "bob"}, {"id": 9, "name": "eve"}],
     "/stock": {"items": [{"sku": "a", "count": 2}, {"sku": "b", "count": 5}, {"sku": "c", "count": 1}]},
@@ -100,17 +105,19 @@ def verdicts(report: Report) -> dict[str, str]:
 
 
 ORDER = {"customer": " Ada ", "items": [{"name": "desk", "price": 90}, {"name": "lamp", "price": 20.5}]}
+ACCEPTED = {"status": "accepted", "order": {"customer": "Ada", "count": 2, "names": "desk, lamp"}, "note": "Order of  Ada : ${ 90 }"}
+REFUSED = {"status": 400, "body": {"status": "refused"}}
 
 
 @pytest.mark.parametrize(
     ("body", "response"),
     [
-        (ORDER, {"status": 201, "body": {"status": "accepted", "order": {"customer": "Ada", "count": 2, "names": "desk, lamp"}, "note": "Order of  Ada : ${ 90 }"}}),
-        ({"items": [], "customer": "Bob"}, {"status": 400, "body": {"status": "refused"}}),
-        ({"items": [1]}, {"status": 400, "body": {"status": "refused"}}),
-        ({}, {"status": 400, "body": {"status": "refused"}}),
+        (ORDER, {"status": 201, "body": ACCEPTED}),
+        ({"items": [], "customer": "Bob"}, REFUSED),
+        ({"items": [1]}, REFUSED),
+        ({}, REFUSED),
     ],
-)  # fmt: skip
+)
 def test_an_endpoint_that_answers(service, body, response):
     execution = run("01-api-endpoint", service, {"body": body})
 
@@ -258,8 +265,12 @@ def test_an_iteration_of_dify(service):
 
 @pytest.mark.parametrize(
     ("query", "answer"),
-    [("a refund?", "You asked: a refund?. Refunds take 5 days."), ("Money back", "You asked: Money back. Refunds take 5 days."), ("", "Please write something.")],
-)  # fmt: skip
+    [
+        ("a refund?", "You asked: a refund?. Refunds take 5 days."),
+        ("Money back", "You asked: Money back. Refunds take 5 days."),
+        ("", "Please write something."),
+    ],
+)
 def test_a_chatflow_of_dify_answers(service, query, answer):
     execution = run("03-support-chat", service, {"query": query})
 

@@ -4,11 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from apps.engine.definition import MAX_NODES
-from apps.workflows.imports.errors import LeftOut
+from apps.workflows.imports.errors import TooManyNodesError
 
 _NO_KEY = re.compile(r"[^A-Za-z0-9]+")
 _MAX_KEY = 64
+MAX_NODES = 5_000
 _SHIFT = 40  # pixels from a node to the helper that stands before or behind it
 
 
@@ -31,9 +31,10 @@ class Blueprint:
         return key
 
     def add(self, key: str, type: str, config: Mapping[str, Any], **fields: Any) -> str:
-        """Draw a node; `fields` are those of the definition, and the empty ones are left out. Raises LeftOut beyond the limit."""
+        """Draw a node; `fields` are those of the definition, and the empty ones are left out. Raises TooManyNodesError."""
         if len(self.nodes) >= MAX_NODES:
-            raise LeftOut(f"A workflow has at most {MAX_NODES} nodes.")
+            message = f"Expected a workflow that becomes at most {MAX_NODES} nodes, found more: import it in parts."
+            raise TooManyNodesError(message, max_nodes=MAX_NODES, pointer="/nodes")
         given = {name: value for name, value in fields.items() if value not in (None, "", {}, False)}
         self.nodes[key] = {"key": key, "type": type, "config": dict(config), **given}
         return key

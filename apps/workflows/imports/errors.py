@@ -23,5 +23,11 @@ class UnknownFormatError(InvalidError):
     code = "unknown_import_format"
 
 
+class TooManyNodesError(InvalidError):
+    """What the document becomes has more nodes than an import may make; details: {"max_nodes": int}."""
+
+    code = "too_many_nodes"
+
+
 class LeftOut(Exception):  # noqa: N818  # no fault: it is how a translation says that it ends here
     """Raised anywhere in the translation of one node: there is no way to say the same. The text tells what to do instead."""

@@ -254,4 +254,4 @@ for _type, _reason in {
     "list-operator": "Lists are filtered and sorted by data.transform.",
     "loop": "Loops are written as loop.while here.",
 }.items():
-    maps(_type, note="Left out, with a placeholder.")(_left_out(_reason))
+    maps(_type, note=_reason)(_left_out(_reason))

@@ -25,6 +25,8 @@ def apply_common(step: "Step", outputs: set[int]) -> None:
     _on_error(step, drawn, outputs)
     if raw.get("executeOnce") is True and step.level is not None:
         step.remark("It is to run once for all items; here it runs once for each.")
+    if raw.get("alwaysOutputData") is True:
+        step.remark("It is to hand on an empty item where it has none; here what follows is skipped, or gets an empty list.")
     for kind, name in step.node.credentials.items():
         step.remark(f"Choose a credential in place of '{name}' ({kind}): secrets are never part of an export.")
 

@@ -10,11 +10,20 @@ from apps.workflows.imports.errors import LeftOut
 from apps.workflows.imports.javascript import texts
 from apps.workflows.imports.javascript.cel import Cel, of_number, of_text
 from apps.workflows.imports.n8n.document import N8nNode
+from apps.workflows.imports.n8n.flow import Stop
 from apps.workflows.imports.n8n.levels import Value, Way
+from apps.workflows.imports.n8n.registry import find_mapping
 from apps.workflows.imports.n8n.roots import N8nRoots
+
+LIST_READERS = ("n8n-nodes-base.splitOut", "n8n-nodes-base.itemLists")
 
 if TYPE_CHECKING:
     from apps.workflows.imports.n8n.translation import Translation
+
+
+def reads_a_field(node: N8nNode) -> bool:
+    """Whether it takes the list out of a field, so that the answer is surely an object."""
+    return node.type in LIST_READERS
 
 
 @dataclass
@@ -41,6 +50,13 @@ class Step:
     def __post_init__(self) -> None:
         self.tail = [(way.key, way.port) for way in self.inputs.values() if way is not None and way.key is not None]
         self.roots = N8nRoots(self)
+
+    @property
+    def is_followed_by_items(self) -> bool:
+        """Whether what follows runs once for each item, and reads it as a whole."""
+        flow = self.translation.flow
+        following = [flow.node(arrow.target) for arrow in flow.out_of[Stop(self.node.name)]]
+        return any((mapping := find_mapping(node.type)) is None or mapping.takes == "item" for node in following if not reads_a_field(node))
 
     @property
     def parameters(self) -> dict[str, Any]:

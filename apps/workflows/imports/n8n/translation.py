@@ -185,7 +185,9 @@ class Translation:
         try:
             step = self._step(stop, node, "item")
         except LeftOut:
-            step = Step(self, node, {}, None)
+            # No loop or join can be drawn here: it stands behind the first of those that lead to it.
+            first = next((way for ways in self.arrivals(stop).values() for way in ways), None)
+            step = Step(self, node, {0: first}, first.value.level if first else None)
         step.remarks = [reason]
         arrived = bool(step.tail) or step.level is not None
         if not arrived and stop in self.flow.roots:

@@ -106,6 +106,8 @@ def _output(found: Any) -> int:
     note="The loop and what comes back to it become its body, without a line back. A batch of N: N at once.",
 )
 def loop_over_items(step: Step) -> None:
+    if step.options.get("reset"):
+        raise LeftOut("It begins anew while it runs: write it as a loop.while.")
     size = step.parameters.get("batchSize", 1 if step.node.version >= 3 else 10)
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise LeftOut("The size of its batches is an expression.")

@@ -24,6 +24,8 @@ def set_fields(step: Step) -> None:
 
 def _draw(step: Step, values: Any, *, keeps: bool) -> None:
     if keeps:
+        if isinstance(values, dict) and any(isinstance(each, dict) for each in values.values()):
+            step.remark("An object that it sets replaces the one that was there as a whole.")
         given = {"kept": f"${{{step.value.text}}}", "set": values}
         step.leave(step.add("data.transform", {"expression": "$merge([kept, set])", "input": given}))
     elif isinstance(values, dict) and values:

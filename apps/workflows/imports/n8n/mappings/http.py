@@ -47,6 +47,8 @@ def _answer(step: Step, key: str, *, is_text: bool) -> None:
     else:
         count = step.translation.workflow.pins.get(step.node.name, 1)
         step.leave(key, text=f"nodes.{key}.body", many=count > 1, may_be_list=True)
+        if count == 1 and step.is_followed_by_items:
+            step.remark("If its answer is an array, n8n takes each element for an item; here the array is one item.")
         if count > 1:
             step.remark("Its test data has several items, so that the answer is taken for an array of items.")
 
@@ -67,39 +69,39 @@ def _pairs(step: Step, found: Any) -> dict[str, Any]:
     return pairs
 
 
-def _given(step: Step, new: str, old: str, how: str, as_json: str) -> dict[str, Any]:
-    """Query or headers, in any of the ways in which they can be given."""
-    if step.node.version >= 3:
-        if step.parameters.get(f"send{new[0].upper()}{new[1:]}") is not True:
-            return {}
-        if step.plain(how, "keypair") == "json":
-            found = step.json(step.parameters.get(as_json, "{}"))
-            if not isinstance(found, Mapping):
-                raise LeftOut("Query or headers are an expression as a whole; name them one by one.")
-            return dict(found)
-        return _pairs(step, step.parameters.get(f"{new}Parameters" if new != "query" else "queryParameters"))
-    return _pairs(step, step.parameters.get(old))
-
-
 def _query(step: Step) -> dict[str, Any]:
-    return _given(step, "query", "queryParametersUi", "specifyQuery", "jsonQuery")
+    return _given(step, send="sendQuery", how="specifyQuery", as_json="jsonQuery", as_pairs="queryParameters", old="queryParameters")
 
 
 def _headers(step: Step) -> dict[str, Any]:
-    if step.node.version >= 3:
-        if step.parameters.get("sendHeaders") is not True:
-            return {}
-        if step.plain("specifyHeaders", "keypair") == "json":
-            return _given(step, "headers", "", "specifyHeaders", "jsonHeaders")
-        return _pairs(step, step.parameters.get("headerParameters"))
-    return _pairs(step, step.parameters.get("headerParametersUi"))
+    return _given(
+        step, send="sendHeaders", how="specifyHeaders", as_json="jsonHeaders", as_pairs="headerParameters", old="headerParameters"
+    )
+
+
+def _given(step: Step, *, send: str, how: str, as_json: str, as_pairs: str, old: str) -> dict[str, Any]:
+    """Query or headers, in any of the ways in which they can be given: one by one or as JSON, since version 3 and before."""
+    if step.node.version < 3:
+        if step.parameters.get("jsonParameters") is True:
+            return _object(step, step.parameters.get(f"{old}Json") or "{}")
+        return _pairs(step, step.parameters.get(f"{old}Ui"))
+    if step.parameters.get(send) is not True:
+        return {}
+    if step.plain(how, "keypair") == "json":
+        return _object(step, step.parameters.get(as_json, "{}"))
+    return _pairs(step, step.parameters.get(as_pairs))
+
+
+def _object(step: Step, found: Any) -> dict[str, Any]:
+    value = step.json(found)
+    if not isinstance(value, Mapping):
+        raise LeftOut("Query or headers are an expression as a whole; name them one by one.")
+    return dict(value)
 
 
 def _body(step: Step) -> dict[str, Any]:
     if step.node.version < 3:
-        pairs = _pairs(step, step.parameters.get("bodyParametersUi"))
-        given = step.parameters.get("bodyParametersJson")
-        return {"body": step.json(given)} if given else {"body": pairs} if pairs else {}
+        return _old_body(step)
     if step.parameters.get("sendBody") is not True:
         return {}
     match step.plain("contentType", "json"):
@@ -107,12 +109,29 @@ def _body(step: Step) -> dict[str, Any]:
             return {"body": step.json(step.parameters.get("jsonBody", "{}"))}
         case "json":
             return {"body": _pairs(step, step.parameters.get("bodyParameters"))}
-        case "form-urlencoded":
+        case "form-urlencoded" if step.plain("specifyBody", "keypair") == "keypair":
             return {"body": _pairs(step, step.parameters.get("bodyParameters")), "body_format": "form"}
         case "raw":
+            if kind := step.parameters.get("rawContentType"):
+                step.remark(f"Its body was sent as {str(kind)[:64]}: give a header Content-Type.")
             return {"body": step.translated(step.parameters.get("body", "")), "body_format": "text"}
         case other:
             raise LeftOut(f"A body of the kind '{other}' has no counterpart.")
+
+
+def _old_body(step: Step) -> dict[str, Any]:
+    """The body before version 3."""
+    options, is_json = step.options, step.parameters.get("jsonParameters") is True
+    kind = str(options.get("bodyContentType", "json"))
+    given = step.parameters.get("bodyParametersJson") if is_json else _pairs(step, step.parameters.get("bodyParametersUi"))
+    if not given:
+        return {}
+    match kind:
+        case "json":
+            return {"body": step.json(given) if is_json else given}
+        case "form-urlencoded" if not is_json:
+            return {"body": given, "body_format": "form"}
+    raise LeftOut(f"A body of the kind '{kind}' has no counterpart.")
 
 
 def _response(step: Step) -> Mapping[str, Any]:

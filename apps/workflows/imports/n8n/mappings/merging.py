@@ -10,7 +10,7 @@ from apps.workflows.imports.n8n.step import Step
     "merge",
     to=("control.merge", "data.transform"),
     takes="items",
-    note="Append, by position, all combinations left out; by a field; choose a branch.",
+    note="Append, by position, by a field, choose a branch. All combinations and SQL are left out.",
 )
 def merge(step: Step) -> None:
     mode = step.plain("mode", "append")
