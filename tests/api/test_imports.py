@@ -9,22 +9,18 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 
 from apps.accounts.actions import create_user
+from apps.accounts.models import User
 from apps.core.yaml_values import dump_yaml
 from apps.workflows.imports.page import page
 from apps.workflows.models import Workflow, WorkflowVersion
-from tests.api.clients import ApiClient, client_of, make_organisation
-from tests.api.workspaces import join
+from tests.api.clients import client_of
+from tests.api.workspaces import join, workspace_of
 from tests.factories import make_workspace
 from tests.imports import HERE, export_of
 
 pytestmark = pytest.mark.django_db
 PATH = "/workflows/import"
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
-
-
-@pytest.fixture
-def ada() -> ApiClient:
-    return client_of("ada")
 
 
 def test_a_workflow_of_n8n_comes_with_a_report_that_stays_as_its_changelog(ada):
@@ -103,17 +99,17 @@ def test_what_cannot_be_imported_is_refused(ada, query, document, code):
     assert not Workflow.objects.exists()
 
 
-def test_an_import_goes_to_a_workspace_in_which_one_may_create(ada):
-    workspace = make_organisation("makers", "grace")
-    document = export_of("01-api-endpoint")
-    ada.post_json(f"{PATH}?workspace={workspace.id}", document, 404)
-    join(workspace, "ada", "viewer")
-    ada.post_json(f"{PATH}?workspace={workspace.id}&dry_run=true", document, 403)
+def test_an_import_goes_to_a_workspace_in_which_one_may_create(ada, bob):
+    workspace, document = workspace_of(ada), export_of("01-api-endpoint")
+    bob.post_json(f"{PATH}?workspace={workspace.id}", document, 404)
+    join(bob, workspace, "viewer")
+    member = client_of(User.objects.get(pk=bob.user.pk))
+    member.post_json(f"{PATH}?workspace={workspace.id}&dry_run=true", document, 403)
     assert not Workflow.objects.exists()
 
 
-def test_a_workflow_of_somebody_else_is_not_found_by_its_name(ada):
-    client_of("bob").post_json(PATH, export_of("07-old-versions"))
+def test_a_workflow_of_somebody_else_is_not_found_by_its_name(ada, bob):
+    bob.post_json(PATH, export_of("07-old-versions"))
 
     (row,) = ada.post_json(PATH, export_of("09-sub-workflow"))["workflows"]
 

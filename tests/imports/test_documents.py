@@ -68,7 +68,7 @@ def test_secrets_are_told_and_never_taken_over():
     definition, report = read(export_of("06-error-output"))
     assert "x8ZsK1" not in str(definition)
     (charge,) = (line for line in report.lines if line.node == "Charge")
-    assert "Choose a credential in place of 'Payments key'" in charge.remarks[0]
+    assert "Choose a credential in place of 'Payments key'" in charge.remarks[-1]
 
     document = export_of("01-order-check")
     document["workflow"]["environment_variables"][1]["value"] = "canary"
@@ -88,6 +88,11 @@ def flow(*nodes: dict[str, Any], **ends: list[list[str]]) -> dict[str, Any]:
     return {"name": "x", "nodes": list(nodes), "connections": lines}
 
 
+def drawn(nodes: list[object], edges: list[object]) -> dict[str, Any]:
+    """An application of Dify."""
+    return {"app": {"mode": "workflow"}, "workflow": {"graph": {"nodes": nodes, "edges": edges}}}
+
+
 @pytest.mark.parametrize(
     ("document", "pointer"),
     [
@@ -102,16 +107,13 @@ def flow(*nodes: dict[str, Any], **ends: list[list[str]]) -> dict[str, Any]:
         ({**flow(node("a")), "connections": {"a": {"main": [[{"node": "a", "index": "x"}]]}}}, "/connections/a/main/0/0/index"),
         (flow(*(node(str(number)) for number in range(1001))), "/nodes"),
         ({"app": {"mode": "chat"}, "workflow": {}, "kind": "app"}, "/app/mode"),
-        ({"app": {"mode": "workflow"}, "workflow": {"graph": {"nodes": [], "edges": []}}}, "/workflow/graph/nodes"),
-        ({"app": {"mode": "workflow"}, "workflow": {"graph": {"nodes": [{"id": "a", "data": 1}]}}}, "/workflow/graph/nodes/0"),
+        (drawn([], []), "/workflow/graph/nodes"),
+        (drawn([{"id": "a", "data": 1}], []), "/workflow/graph/nodes/0"),
         ({"app": {"mode": "workflow"}, "workflow": []}, "/workflow"),
-        (
-            {"app": {"mode": "workflow"}, "workflow": {"graph": {"nodes": [{"id": "a", "data": {"type": "start"}}], "edges": [{"source": "a"}]}}},
-            "/workflow/graph/edges/0/target",
-        ),
+        (drawn([{"id": "a", "data": {"type": "start"}}], [{"source": "a"}]), "/workflow/graph/edges/0/target"),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_is_no_export_is_refused_with_its_place(document, pointer):
     with pytest.raises(InvalidForeignError) as caught:
         read(document)
