@@ -59,6 +59,8 @@ class Stretch:
 
     def go(self) -> dict[str, Any]:
         """Perform, ride along, and return the document to be settled. Raises LeaseLostError."""
+        if self.held.is_lost:
+            raise LeaseLostError
         begun = time.monotonic()
         starting = deque(self._settle_head())
         left: list[str] = []

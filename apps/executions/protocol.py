@@ -170,7 +170,7 @@ select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.bus
 """
 
 # In a loop, or of a loop: the outputs of each level, the item, and how far loops have come.
-_CLAIM_IN_LOOP = (
+CLAIM_IN_LOOP = (
     _CLAIM.replace("unnest(%(reads)s::text[]) as r(key)", "unnest(%(reads)s::text[], %(read_paths)s::text[]) as r(key, path)")
     .replace("u.path = ''", "u.path = r.path")
     .replace(
@@ -246,7 +246,7 @@ def claim(
     """
     in_loop = {} if read_paths is None else {"read_paths": list(read_paths), "loop": loop, **_iteration(path)}
     rows = fetch_repeating(
-        _CLAIM if read_paths is None else _CLAIM_IN_LOOP,
+        _CLAIM if read_paths is None else CLAIM_IN_LOOP,
         {
             **in_loop,
             "execution": execution_id,
@@ -260,10 +260,10 @@ def claim(
         },
         give_up_after_seconds=LEASE_SECONDS / 2,
     )
-    return _found(execution_id, rows[0]) if rows else None
+    return claim_of(execution_id, rows[0]) if rows else None
 
 
-def _found(execution_id: UUID, row: Mapping[str, Any]) -> Claim:
+def claim_of(execution_id: UUID, row: Mapping[str, Any]) -> Claim:
     """A claim from the row of its statement."""
     runs = tuple(
         ClaimedRun(

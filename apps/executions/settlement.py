@@ -129,6 +129,11 @@ class Settlement:
         return len(self._rows) + (self._head is not None)
 
     @property
+    def stops_others(self) -> bool:
+        """Whether node runs of others may have to stop with it."""
+        return self.is_fatal or bool(self._stops) or any(end["error"] is not None for end in self._ends)
+
+    @property
     def variables(self) -> Mapping[str, Any]:
         """Execution variables that its nodes wrote."""
         return self._variables

@@ -101,7 +101,7 @@ def hold_while_running(execution_id, version) -> Hold:
         made.append(hold(version, "workflow"))
         for one in held:
             one.renewed_at = -1.0
-        process_leases()._renew(held)
+        process_leases().renew(held)
         return original(self, held)
 
     original = type(process_leases()).holding
