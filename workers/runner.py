@@ -138,14 +138,13 @@ def _claiming(execution_id: UUID, keys: Sequence[str], path: str, graph: Graph) 
 
 
 def _claiming_places(execution_id: UUID, places: Sequence[Place], graph: Graph) -> Claiming:
-    each = MAX_READS // max(1, len(places))
-    wanted = [
-        Wanted(
-            key, path, [(read, graph.path_of(read, path)) for read in sorted(graph.reads_of_stretch(key))[:each]], graph.nodes[key].parent
-        )
-        for key, path in places
-    ]
+    wanted = [_wanted(graph, key, path, limit=MAX_READS // len(places)) for key, path in places]
     return partial(claim_places, execution_id=execution_id, wanted=wanted, worker=host.label())
+
+
+def _wanted(graph: Graph, key: str, path: str, *, limit: int) -> Wanted:
+    reads = [(read, graph.path_of(read, path)) for read in sorted(graph.reads_of_stretch(key))[:limit]]
+    return Wanted(key, path, loop=graph.nodes[key].parent, index=int(path.rpartition(".")[2] or 0), reads=reads)
 
 
 def _in_loop(graph: Graph, keys: Sequence[str], path: str, reads: Sequence[str]) -> dict[str, Any]:

@@ -37,14 +37,16 @@ _CLAIM_PLACES = (
 class Wanted:
     """A node run that is to be claimed.
 
-    reads   places whose outputs come along
     loop    key of the loop around it, None outside
+    index   number of its iteration, 0 outside
+    reads   places whose outputs come along
     """
 
     key: str
     path: str
-    reads: Sequence[Place]
     loop: str | None
+    index: int
+    reads: Sequence[Place]
 
 
 def claim_places(*, execution_id: UUID, wanted: Sequence[Wanted], worker: str) -> list[Claim]:
@@ -53,7 +55,6 @@ def claim_places(*, execution_id: UUID, wanted: Sequence[Wanted], worker: str) -
     None is, where the execution does not run. `wanted` names each place once.
     """
     reads = sorted({read for one in wanted for read in one.reads})
-    around = [one.path.rpartition(".") for one in wanted]
     rows = fetch_repeating(
         _CLAIM_PLACES,
         {
@@ -65,8 +66,8 @@ def claim_places(*, execution_id: UUID, wanted: Sequence[Wanted], worker: str) -
             "reads": [key for key, _ in reads],
             "read_paths": [path for _, path in reads],
             "loops": [one.loop for one in wanted],
-            "loop_paths": [loop_path for loop_path, _, _ in around],
-            "indexes": [int(index or 0) for _, _, index in around],
+            "loop_paths": [one.path.rpartition(".")[0] for one in wanted],
+            "indexes": [one.index for one in wanted],
             "wants_input": True,
             "begins_effect": False,
         },

@@ -95,7 +95,7 @@ def w5(platform: Platform, repeats: int) -> list[Row]:
 
 
 def loops(platform: Platform, repeats: int) -> list[Row]:
-    """Loops over 1,000 items of nodes that are no pure ones, beside as many such nodes in parallel; and one over 10,000 items of a pure node."""
+    """Loops over 1,000 items of a brief and of an external node, beside as many in parallel; and one over 10,000 items of a pure node."""
     twice = {"key": "twice", "type": "data.set", "config": {"values": {"twice": "${item * 2}"}}}
     documents = {
         "fan": shapes.fan(shapes.IDEMPOTENT, WIDTH),
@@ -107,13 +107,14 @@ def loops(platform: Platform, repeats: int) -> list[Row]:
     runs = {name: partial(our_runs.run_seconds, each) for name, each in zip(documents, _published(*documents.values()), strict=True)}
     with platform.watching_workers() as most:
         taken = interleave(runs, repeats=max(3, repeats // 2))
-    brief = taken["loop"].median / taken["fan"].median
-    external = taken["external loop"].median / taken["external fan"].median
+
+    def beside(key: str, what: str, loop: str, fan: str) -> Row:
+        ours, theirs = taken[loop].median, taken[fan].median
+        return absolute(key, what, value=ours / theirs, unit="×", limit=1.2, spread=f"{ours:.3g} s to {theirs:.3g} s")
+
     return [
-        absolute("L1_ratio", "Loop over 1,000 items, one brief node each, to W2", value=brief, unit="×", limit=1.2),
-        absolute(
-            "L1_external_ratio", "Loop over 1,000 items, one external node each, to 1,000 in parallel", value=external, unit="×", limit=1.2
-        ),
+        beside("L1_ratio", "Loop over 1,000 items, one brief node each, to W2", "loop", "fan"),
+        beside("L1_external_ratio", "Loop over 1,000 items, one external node each, to 1,000 in parallel", "external loop", "external fan"),
         absolute("L2_pure_s", "Loop over 10,000 items of a pure node", value=taken["pure"].median, unit="s", limit=3),
         absolute("L3_worker_mib", "Largest worker process through these loops, PSS", value=most.mib, unit="MiB", limit=300),
     ]
