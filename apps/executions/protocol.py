@@ -323,10 +323,10 @@ def begin_effect(*, execution_id: UUID, run: ClaimedRun) -> bool:
 
 
 def settle(*, execution_id: UUID, settlements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v2.sql`."""
+    """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v3.sql`."""
     document = orjson.dumps(settlements).decode()
     # Whoever leaves nothing behind for later executions pays nothing for it.
-    function = "settle_keeping_v1" if any("workflow_variables" in one for one in settlements) else "settle_v2"
+    function = "settle_keeping_v2" if any("workflow_variables" in one for one in settlements) else "settle_v3"
     statement = f"select {function}(%(execution)s, {_DUE}, %(document)s::jsonb) as result"
     result: dict[str, Any] = call_repeating(statement, execution=execution_id, document=document)
     return result

@@ -1,4 +1,4 @@
-"""From the outcomes of nodes to the one document that `settle_v2` writes."""
+"""From the outcomes of nodes to the one document that `settle_v3` writes."""
 
 import random
 import time
@@ -24,7 +24,7 @@ MAX_SHOWN_INPUT_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How one perform of a node ended, in the words of `settle_v2`.
+    """How one perform of a node ended, in the words of `settle_v3`.
 
     output      JSON text, None where there is none or `output_ref` holds it
     workflow_variables   variables of the workflow to write
@@ -227,7 +227,7 @@ class Settlement:
     # Writing
 
     def document(self, *, starting: Iterable[str]) -> dict[str, Any]:
-        """The shape that `settle_v2` takes. `starting`: keys that start now and did not ride along."""
+        """The shape that `settle_v3` takes. `starting`: keys that start now and did not ride along."""
         assert self._head is not None  # nothing is settled without the claimed node run
         now = time.monotonic()
         for row in (self._head, *self._rows, *self._iterations.values()):

@@ -47,7 +47,7 @@ def test_an_idempotent_node_costs_a_claim_and_a_settle(statements):
 
     step(execution_id)
 
-    assert [statement is protocol._CLAIM or "settle_v2" in statement for statement in statements] == [True, True]
+    assert [statement is protocol._CLAIM or "settle_v3" in statement for statement in statements] == [True, True]
 
 
 def test_an_external_node_costs_no_more_for_recording_the_start_of_its_effect(statements):
