@@ -175,7 +175,7 @@ def _perform_all(claim: Claim, stretches: Sequence[Stretch]) -> list[Ready]:
                 more, is_stopped = _settle(claim, documents)
                 ready += more
                 documents, flushed = [], time.monotonic()
-                if stretch.settlement.stops_others and (following := stretches[position:]):
+                if stretch.settlement.stops_others and not is_stopped and (following := stretches[position:]):
                     process_leases().renew([each.held for each in following])  # tells which of them are to stop now
     return ready
 

@@ -22,6 +22,13 @@ _ITEMS = """(
                           as p(key, path, loop, loop_path, index) on p.key = c.key and p.path = c.path
                     where p.loop is not null group by p.loop, p.loop_path) w
              join loop_run l on l.execution_id = %(execution)s and l.key = w.loop and l.path = w.loop_path)"""
+_JOINED = """join node_run u on u.execution_id = %(execution)s and u.key = r.key and u.path = r.path
+         where u.status in ('success', 'failed', 'skipped'))"""
+# Each by the key of the table: without statistics the planner would compare all that is read with all node runs of the execution.
+_LOOKED_UP = """cross join lateral (
+               select n.* from node_run n where n.execution_id = %(execution)s and n.key = r.key and n.path = r.path offset 0) u
+         where u.status in ('success', 'failed', 'skipped'))"""
+assert _JOINED in CLAIM_IN_LOOP
 _CLAIM_PLACES = (
     CLAIM_IN_LOOP.replace(
         "unnest(%(keys)s::text[], %(tokens)s::uuid[]) as c(key, token)",
@@ -29,6 +36,7 @@ _CLAIM_PLACES = (
     )
     .replace("n.path = %(path)s", "n.path = c.path")
     .replace("jsonb_object_agg(u.key, jsonb_build_array(u.status,", "jsonb_agg(jsonb_build_array(u.key, u.path, u.status,")
+    .replace(_JOINED, _LOOKED_UP)
     .replace(_ONE_ITEM, _ITEMS)
 )
 
