@@ -13,6 +13,7 @@ api = [
     path("", include("apps.credentials.api.urls")),
     path("", include("apps.workflows.api.urls")),
     path("", include("apps.templates.api.urls")),
+    path("", include("apps.dialects.api.urls")),
     path("", include("apps.executions.api.urls")),
     path("", include("apps.triggers.api.urls")),
     path("", include("apps.audit.api.urls")),

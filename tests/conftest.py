@@ -11,7 +11,11 @@ services.start()
 django.setup()
 
 from apps.core import quotas  # noqa: E402  # needs settings
+from apps.engine.outcomes import Failed  # noqa: E402
 from apps.executions.connection import close_pool  # noqa: E402
+from apps.nodes.contract import RunContext  # noqa: E402
+from apps.nodes.execute import perform  # noqa: E402
+from apps.nodes.registry import get_type  # noqa: E402
 
 # How long an example takes tells of the machine, not of the code.
 hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -35,3 +39,11 @@ def django_db_setup(django_db_setup):
 def _no_limits(monkeypatch):
     """A process reads the limits again every few seconds; whoever counts statements must not meet that moment."""
     monkeypatch.setattr(quotas, "_kept", (math.inf, {}))
+
+
+@pytest.fixture(scope="session")
+def shell_sandbox():
+    """The kernel lets scripts be fenced in; some forbid user namespaces to ordinary users, and what needs them is skipped there."""
+    outcome = perform(get_type("code.shell"), {"script": "true"}, RunContext(execution_id="e", workspace_id="w", key="shell"))
+    if isinstance(outcome, Failed) and outcome.error.code == "sandbox_unavailable":
+        pytest.skip(f"No sandbox for shell scripts here: {outcome.error.message}")

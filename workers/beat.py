@@ -18,6 +18,7 @@ STANDBY_SECONDS = 1.0
 SILENCE_SECONDS = 20
 _OPTIONS = f"-c idle_session_timeout={SILENCE_SECONDS}s"
 _TAKE = "select pg_try_advisory_lock(hashtext('structforge.beat'))"
+_MAKE_IN_TURN = "select pg_advisory_lock(hashtext('structforge.beat.entries'))"
 
 
 class Lead:
@@ -62,6 +63,12 @@ class Scheduler(DatabaseScheduler):  # type: ignore[misc]  # it has no types
             self._read_again()
         self._was_leading = is_leading
         return float(super().tick(*args, **kwargs)) if is_leading else STANDBY_SECONDS
+
+    def install_default_entries(self, data: Any) -> None:
+        """Celery's own periodic tasks, each made once: beats that start together would all find it missing."""
+        with _connect() as turn:  # of its own: in between, the scheduler closes Django's connection
+            turn.execute(_MAKE_IN_TURN)
+            super().install_default_entries(data)
 
     def _read_again(self) -> None:
         """What another beat has sent meanwhile is in the database, and not in what was read before."""

@@ -12,7 +12,7 @@ from celery import chain, group
 from celery.canvas import Signature
 
 from apps.engine.graph import Graph, GraphNode
-from apps.executions.handoff import RUN_NODE, publishing, queue_name, share
+from apps.executions.handoff import MAX_SHARING, RUN_NODE, RUN_PLACES, publishing, queue_name, share
 from apps.executions.protocol import Ready
 from structforge.celery import app
 
@@ -20,9 +20,12 @@ from structforge.celery import app
 MAX_LINKS = 16
 
 
-def send(graph: Graph, ready: Sequence[Ready]) -> None:
-    """Hand ready node runs of one execution to the fleets."""
-    chains = list(_chains(graph, ready))
+def send(graph: Graph, ready: Sequence[Ready], *, together: int = 1) -> None:
+    """Hand ready node runs of one execution to the fleets.
+
+    together   node runs of the message that made these ready: as many share one again, or each hop would scatter what the first gathered
+    """
+    chains = list(_chains(graph, ready, together))
     if len(chains) == 1:
         _send_head(chains[0][::-1])
     elif chains:
@@ -50,21 +53,28 @@ def signature(execution_id: UUID, keys: Sequence[str], path: str, version_id: UU
     return app.signature(RUN_NODE, args=(str(execution_id), list(keys), path, str(version_id)), immutable=True, queue=queue)
 
 
-def _chains(graph: Graph, ready: Sequence[Ready]) -> Iterator[list[Signature]]:
-    sharing: dict[tuple[str, str], list[Ready]] = defaultdict(list)
+def _chains(graph: Graph, ready: Sequence[Ready], together: int) -> Iterator[list[Signature]]:
+    sharing: dict[str, list[Ready]] = defaultdict(list)
     for one in ready:
         node = graph.nodes[one.key]
+        queue = queue_name(one.queue, one.priority)
         if node.traits.is_brief and not node.traits.asks and len(ready) > 1:
-            sharing[one.queue, one.path].append(one)
+            sharing[queue].append(one)
         else:
-            queue = queue_name(one.queue, one.priority)
             yield [signature(one.execution_id, [key], one.path, one.version_id, queue) for key in linear_stretch(graph, one.key)]
-    for (queue, path), several in sharing.items():
-        size = share(len(several))
+    for queue, several in sharing.items():
+        size = max(share(len(several)), min(together, MAX_SHARING))
         for start in range(0, len(several), size):
-            part = several[start : start + size]
-            first, keys = part[0], [one.key for one in part]
-            yield [signature(first.execution_id, keys, path, first.version_id, queue_name(queue, first.priority))]
+            yield [_shared(several[start : start + size], queue)]
+
+
+def _shared(part: Sequence[Ready], queue: str) -> Signature:
+    """One message for these: `run_node` as far as it can say it."""
+    first = part[0]
+    if all(one.path == first.path for one in part):
+        return signature(first.execution_id, [one.key for one in part], first.path, first.version_id, queue)
+    places = [[one.key, one.path] for one in part]
+    return app.signature(RUN_PLACES, args=(str(first.execution_id), places, str(first.version_id)), immutable=True, queue=queue)
 
 
 def linear_stretch(graph: Graph, key: str) -> list[str]:

@@ -33,7 +33,8 @@ class NodeInterruptedError(BaseException):
 class Held:
     """A claim while it is being performed.
 
-    holds     keys of nodes that are held at the moment, "" for all of them
+    holds       keys of nodes that are held at the moment, "" for all of them
+    is_to_stop  it is cancelled: where it has not begun yet, it must not
     give_up   called from the watching thread when the node would not stop: record this failure in its place
     """
 
@@ -48,6 +49,7 @@ class Held:
     stop_reason: Failed | None = None
     stopped_at: float = 0.0
     is_lost: bool = False
+    is_to_stop: bool = False
     holds: frozenset[str] = frozenset()
 
     def stop(self, reason: Failed) -> None:
@@ -112,7 +114,7 @@ class Leases:
     def _check(self, held: list[Held]) -> None:
         now = time.monotonic()
         if old := [one for one in held if now - one.renewed_at > RENEW_AFTER_SECONDS and not one.is_lost]:
-            self._renew(old)
+            self.renew(old)
         for one in held:
             if one.deadline is not None and now > one.deadline:
                 one.stop(Failed(NodeError("timeout", "The node took longer than its timeout_seconds.")))
@@ -122,7 +124,8 @@ class Leases:
             if one.stop_reason is not None and one.context is not None and now - one.stopped_at > GRACE_SECONDS:
                 self._force(one)
 
-    def _renew(self, old: list[Held]) -> None:
+    def renew(self, old: list[Held]) -> None:
+        """Renew these leases, and learn which of the claims are lost or to be stopped. Without an answer all stays as it is."""
         try:
             verdicts = {row["token"]: row for row in protocol.renew(held=[(one.execution_id, one.run) for one in old])}
         except TRANSIENT as error:
@@ -138,6 +141,7 @@ class Leases:
             one.renewed_at = now
             one.holds = frozenset(verdict["holds"] or ())
             if verdict["is_cancelled"]:
+                one.is_to_stop = True
                 one.stop(CANCELLED)
 
     def _force(self, one: Held) -> None:

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,6 +16,7 @@ from apps.executions import admission, children, protocol
 from apps.executions.announcements import announce_change
 from apps.executions.connection import TRANSIENT
 from apps.executions.graphs import UnknownVersionError, graph_of, graphs
+from apps.executions.places import Place, Wanted, claim_places
 from apps.executions.protocol import Claim, Ready
 from apps.tasks.live import announce_asked
 from workers import canvas, faults, host
@@ -29,6 +31,8 @@ UNANSWERED = (*TRANSIENT, InterfaceError, OperationalError)
 # Nodes that share a message are recorded together, at least this often.
 FLUSH_SECONDS = 0.05
 MAX_READS = 2000
+
+Claiming = Callable[[], Sequence[Claim]]
 
 
 def run(
@@ -50,6 +54,21 @@ def run(
         continuing, path = _run_once(execution_id, continuing, path, version_id, hand_over, is_shared)
 
 
+def run_places(execution_id: UUID, places: Iterable[Place], version_id: UUID) -> None:
+    """As `run`, of brief nodes in several iterations: each is claimed with its own item, and all that were free are recorded together."""
+    claimed = _claim(version_id, partial(_claiming_places, execution_id, list(dict.fromkeys(places))))
+    if claimed is None:
+        return
+    graph, claims = claimed
+    is_shared = len(claims) > 1
+    stretches = [Stretch(graph, claim, claim.runs[0], Values(graph, claim, claim.runs[0].path), is_shared=is_shared) for claim in claims]
+    ready = _perform_all(claims[0], stretches)
+    here = _goes_on_here(graph, ready)
+    canvas.send(graph, [one for one in ready if one is not here], together=len(stretches))
+    if here is not None:
+        run(execution_id, [here.key], here.path, version_id, hand_over=lambda ready: False)
+
+
 def _run_once(
     execution_id: UUID,
     keys: Sequence[str],
@@ -59,26 +78,28 @@ def _run_once(
     is_shared: bool,
 ) -> tuple[Sequence[str], str]:
     """Returns what goes on here, without a message: keys, and their path."""
-    if (claimed := _claim(execution_id, keys, path, version_id)) is None:
+    if (claimed := _claim(version_id, partial(_claiming, execution_id, keys, path))) is None:
         hand_over([])
         return (), path
-    graph, claim = claimed
-    ready = _perform_all(graph, claim, is_shared=is_shared or len(claim.runs) > 1)
+    graph, [claim] = claimed
+    values, others_wait = Values(graph, claim, path), is_shared or len(claim.runs) > 1
+    ready = _perform_all(claim, [Stretch(graph, claim, run, values, is_shared=others_wait) for run in claim.runs])
     here = None if is_shared else _goes_on_here(graph, ready)
     elsewhere = [one for one in ready if one is not here]
     if not hand_over(elsewhere):
-        canvas.send(graph, elsewhere)
+        canvas.send(graph, elsewhere, together=len(claim.runs))
     return ((here.key,), here.path) if here is not None else ((), path)
 
 
-def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID) -> tuple[Graph, Claim] | None:
+def _claim(version_id: UUID, prepare: Callable[[Graph], Claiming]) -> tuple[Graph, Sequence[Claim]] | None:
+    """The graph, and what could be claimed of what a message names; None where that is nothing.
+
+    prepare   the claim of it, by the graph. Raises KeyError and ValueError where there are no such nodes
+    """
     try:
-        graph = graphs.get(version_id)
-        reads = sorted({read for key in keys for read in graph.reads_of_stretch(key)})[:MAX_READS]
-        in_loop = _in_loop(graph, keys, path, reads)
-        begins_effect = len(keys) == 1 and graph.nodes[keys[0]].traits.asks
-    except (UnknownVersionError, KeyError):
-        log.warning("A message names version %s with nodes %s, which do not exist; dropped.", version_id, list(keys)[:3])
+        claiming = prepare(graphs.get(version_id))
+    except (UnknownVersionError, KeyError, ValueError) as error:
+        log.warning("A message names nodes of version %s that do not exist; dropped. %s", version_id, error)
         return None
     except StructForgeError as error:
         # A node type that this worker lacks, in the middle of a deploy: another worker may have it, and the sweepers ask again.
@@ -89,25 +110,42 @@ def _claim(execution_id: UUID, keys: Sequence[str], path: str, version_id: UUID)
         return None
     faults.point("claim.before")
     try:
-        claim = protocol.claim(
-            execution_id=execution_id,
-            keys=keys,
-            tokens=[uuid4() for _ in keys],
-            path=path,
-            worker=host.label(),
-            reads=reads,
-            wants_input=True,
-            begins_effect=begins_effect,
-            **in_loop,
-        )
+        claims = claiming()
     except UNANSWERED as error:
         _note_drop(error)
         return None
     faults.point("claim.after")
-    if claim is None:
+    if not claims:
         return None
     # The message's version is a hint; the row tells the true one.
-    return graph_of(execution_id, claim.version_id, claim.trigger), claim
+    return graph_of(claims[0].execution_id, claims[0].version_id, claims[0].trigger), claims
+
+
+def _claiming(execution_id: UUID, keys: Sequence[str], path: str, graph: Graph) -> Claiming:
+    reads = sorted({read for key in keys for read in graph.reads_of_stretch(key)})[:MAX_READS]
+    claim = partial(
+        protocol.claim,
+        execution_id=execution_id,
+        keys=keys,
+        tokens=[uuid4() for _ in keys],
+        path=path,
+        worker=host.label(),
+        reads=reads,
+        wants_input=True,
+        begins_effect=len(keys) == 1 and graph.nodes[keys[0]].traits.asks,
+        **_in_loop(graph, keys, path, reads),
+    )
+    return lambda: [found] if (found := claim()) is not None else []
+
+
+def _claiming_places(execution_id: UUID, places: Sequence[Place], graph: Graph) -> Claiming:
+    wanted = [_wanted(graph, key, path, limit=MAX_READS // len(places)) for key, path in places]
+    return partial(claim_places, execution_id=execution_id, wanted=wanted, worker=host.label())
+
+
+def _wanted(graph: Graph, key: str, path: str, *, limit: int) -> Wanted:
+    reads = [(read, graph.path_of(read, path)) for read in sorted(graph.reads_of_stretch(key))[:limit]]
+    return Wanted(key, path, loop=graph.nodes[key].parent, index=int(path.rpartition(".")[2] or 0), reads=reads)
 
 
 def _in_loop(graph: Graph, keys: Sequence[str], path: str, reads: Sequence[str]) -> dict[str, Any]:
@@ -122,24 +160,24 @@ def _note_drop(error: Exception) -> None:
     log.warning("PostgreSQL does not answer (%s); a message is dropped, and the sweepers send it again.", type(error).__name__)
 
 
-def _perform_all(graph: Graph, claim: Claim, *, is_shared: bool) -> list[Ready]:
-    """Perform the claimed node runs one after the other; returns what became ready."""
+def _perform_all(claim: Claim, stretches: Sequence[Stretch]) -> list[Ready]:
+    """Perform claimed node runs of one execution, one after the other; returns what became ready."""
     ready: list[Ready] = []
-    values = Values(graph, claim, claim.runs[0].path)
-    stretches = [Stretch(graph, claim, run, values, is_shared=is_shared) for run in claim.runs]
     documents: list[dict[str, Any]] = []
     flushed = time.monotonic()
     is_stopped = False
     with process_leases().holding([stretch.held for stretch in stretches]):
-        for stretch in stretches:
+        for position, stretch in enumerate(stretches, start=1):
             try:
-                documents.append(stretch.cancelled() if is_stopped else stretch.go())
+                documents.append(stretch.cancelled() if is_stopped or stretch.held.is_to_stop else stretch.go())
             except LeaseLostError:
                 log.warning("The claim of %s in execution %s was lost; its outcome is dropped.", stretch.held.run.key, claim.execution_id)
-            if time.monotonic() - flushed > FLUSH_SECONDS or stretch is stretches[-1]:
+            if time.monotonic() - flushed > FLUSH_SECONDS or position == len(stretches) or stretch.settlement.stops_others:
                 more, is_stopped = _settle(claim, documents)
                 ready += more
                 documents, flushed = [], time.monotonic()
+                if stretch.settlement.stops_others and not is_stopped and (following := stretches[position:]):
+                    process_leases().renew([each.held for each in following])  # tells which of them are to stop now
     return ready
 
 

@@ -23,6 +23,7 @@ from apps.nodes.contract import NodeFailure, RunContext
 from apps.nodes.credentials import HeldCredential
 from apps.nodes.execute import perform
 from apps.nodes.registry import get_type
+from apps.nodes.triggering import BY_HAND
 from apps.tasks.asking import task_end
 from workers import faults
 from workers.breakpoints import is_stopped, stop_before
@@ -60,6 +61,8 @@ class Stretch:
 
     def go(self) -> dict[str, Any]:
         """Perform, ride along, and return the document to be settled. Raises LeaseLostError."""
+        if self.held.is_lost:
+            raise LeaseLostError
         begun = time.monotonic()
         starting = deque(self._settle_head())
         left: list[str] = []
@@ -239,7 +242,12 @@ class Stretch:
             state=(deferred or {}).get("state"),
             signal=(deferred or {}).get("signal"),
             connected_ports=frozenset(port for port, _ in node.out),
+            starts_by_hand=node.key in self._graph.entries and self._starts_by_hand(),
         )
+
+    def _starts_by_hand(self) -> bool:
+        entries = (self._graph.nodes[key] for key in self._graph.entries)
+        return any(node.type == BY_HAND and not node.is_disabled for node in entries)
 
     def _run_interruptibly(self, node: GraphNode, config: Any, context: RunContext, *, is_resumed: bool) -> Outcome:
         self._current = node.key

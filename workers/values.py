@@ -3,6 +3,7 @@
 from collections import ChainMap
 from collections.abc import MutableMapping
 from copy import copy
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -18,6 +19,11 @@ from apps.executions.loop_items import item_at
 from apps.executions.protocol import Around, Claim, Upstream
 
 _UNREAD = object()
+
+
+def _iso(text: str) -> str:
+    """PostgreSQL's way to write an instant as the one that `timestamp(…)` reads: 2026-01-31T12:00:00.5Z."""
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 class Values:
@@ -41,7 +47,7 @@ class Values:
             "version_id": str(claim.version_id),
             "trigger": claim.trigger,
             "business_key": claim.business_key,
-            "created_at": claim.created_at,
+            "created_at": _iso(claim.created_at),
         }
 
     @property

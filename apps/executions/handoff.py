@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 RUN_NODE = "workers.run_node"
 RUN_EXECUTIONS = "workers.run_executions"
+RUN_PLACES = "workers.run_places"
 # Brief nodes share messages, though never so many that a fleet of a few dozen processes would wait for one of them.
 MAX_SHARING = 16
 MESSAGES_BEFORE_SHARING = 8

@@ -170,7 +170,7 @@ select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.bus
 """
 
 # In a loop, or of a loop: the outputs of each level, the item, and how far loops have come.
-_CLAIM_IN_LOOP = (
+CLAIM_IN_LOOP = (
     _CLAIM.replace("unnest(%(reads)s::text[]) as r(key)", "unnest(%(reads)s::text[], %(read_paths)s::text[]) as r(key, path)")
     .replace("u.path = ''", "u.path = r.path")
     .replace(
@@ -246,7 +246,7 @@ def claim(
     """
     in_loop = {} if read_paths is None else {"read_paths": list(read_paths), "loop": loop, **_iteration(path)}
     rows = fetch_repeating(
-        _CLAIM if read_paths is None else _CLAIM_IN_LOOP,
+        _CLAIM if read_paths is None else CLAIM_IN_LOOP,
         {
             **in_loop,
             "execution": execution_id,
@@ -260,10 +260,10 @@ def claim(
         },
         give_up_after_seconds=LEASE_SECONDS / 2,
     )
-    return _found(execution_id, rows[0]) if rows else None
+    return claim_of(execution_id, rows[0]) if rows else None
 
 
-def _found(execution_id: UUID, row: Mapping[str, Any]) -> Claim:
+def claim_of(execution_id: UUID, row: Mapping[str, Any]) -> Claim:
     """A claim from the row of its statement."""
     runs = tuple(
         ClaimedRun(
@@ -323,10 +323,10 @@ def begin_effect(*, execution_id: UUID, run: ClaimedRun) -> bool:
 
 
 def settle(*, execution_id: UUID, settlements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v2.sql`."""
+    """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v3.sql`."""
     document = orjson.dumps(settlements).decode()
     # Whoever leaves nothing behind for later executions pays nothing for it.
-    function = "settle_keeping_v1" if any("workflow_variables" in one for one in settlements) else "settle_v2"
+    function = "settle_keeping_v2" if any("workflow_variables" in one for one in settlements) else "settle_v3"
     statement = f"select {function}(%(execution)s, {_DUE}, %(document)s::jsonb) as result"
     result: dict[str, Any] = call_repeating(statement, execution=execution_id, document=document)
     return result

@@ -1,4 +1,4 @@
-"""From the outcomes of nodes to the one document that `settle_v2` writes."""
+"""From the outcomes of nodes to the one document that `settle_v3` writes."""
 
 import random
 import time
@@ -24,7 +24,7 @@ MAX_SHOWN_INPUT_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How one perform of a node ended, in the words of `settle_v2`.
+    """How one perform of a node ended, in the words of `settle_v3`.
 
     output      JSON text, None where there is none or `output_ref` holds it
     workflow_variables   variables of the workflow to write
@@ -129,6 +129,11 @@ class Settlement:
         return len(self._rows) + (self._head is not None)
 
     @property
+    def stops_others(self) -> bool:
+        """Whether node runs of others may have to stop with it."""
+        return self.is_fatal or bool(self._stops) or any(end["error"] is not None for end in self._ends)
+
+    @property
     def variables(self) -> Mapping[str, Any]:
         """Execution variables that its nodes wrote."""
         return self._variables
@@ -222,7 +227,7 @@ class Settlement:
     # Writing
 
     def document(self, *, starting: Iterable[str]) -> dict[str, Any]:
-        """The shape that `settle_v2` takes. `starting`: keys that start now and did not ride along."""
+        """The shape that `settle_v3` takes. `starting`: keys that start now and did not ride along."""
         assert self._head is not None  # nothing is settled without the claimed node run
         now = time.monotonic()
         for row in (self._head, *self._rows, *self._iterations.values()):

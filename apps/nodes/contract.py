@@ -68,6 +68,7 @@ class RunContext:
     signal            payload of the signal that woke the node run, None when its time came
     credentials       {slot: credential} that the node names, open for this node run; they share one redactor
     connected_ports   ports that an edge leaves from
+    starts_by_hand    the workflow has a `trigger.manual`: that is the trigger that is meant where nothing says which
     """
 
     execution_id: str
@@ -84,6 +85,7 @@ class RunContext:
     state: Any = None
     signal: Any = None
     connected_ports: frozenset[str] = frozenset()
+    starts_by_hand: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, HeldCredential] = field(default_factory=dict)
     _cancelled: threading.Event = field(default_factory=threading.Event)

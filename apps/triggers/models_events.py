@@ -22,7 +22,7 @@ class EventListener(BaseModel):
     node_key = models.CharField(max_length=64)
     types = models.JSONField(default=list)
     filter = models.TextField(blank=True, default="")
-    has_siblings = models.BooleanField(default=False, help_text="The workflow has other nodes that requests or events start.")
+    has_siblings = models.BooleanField(default=False, help_text="The workflow has other nodes that it may begin with.")
 
     class Meta:
         db_table = "event_listener"

@@ -44,7 +44,7 @@ class Webhook(BaseModel):
     credential = models.ForeignKey(Credential, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     needs_credential = models.BooleanField(default=False, help_text="The node names one: without it nobody is let in.")
     respond_keys = models.JSONField(default=list, help_text="Keys of the nodes `webhook.respond`.")
-    has_siblings = models.BooleanField(default=False, help_text="The workflow has other nodes that requests or events start.")
+    has_siblings = models.BooleanField(default=False, help_text="The workflow has other nodes that it may begin with.")
     listening_until = models.DateTimeField(null=True, blank=True, help_text="Until then the next call of the test address is a test run.")
     listening = models.JSONField(null=True, blank=True, help_text="What a test run is of; see `webhooks.listening`.")
     listener = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")

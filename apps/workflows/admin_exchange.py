@@ -21,10 +21,10 @@ from apps.accounts.models import User, Workspace
 from apps.accounts.permissions import Permission
 from apps.accounts.queries import get_workspace
 from apps.engine.errors import StructForgeError
-from apps.workflows.exchange.document import MAX_WORKFLOWS, read_export
+from apps.workflows.exchange.document import MAX_WORKFLOWS
 from apps.workflows.exchange.exporting import export_workflows
 from apps.workflows.exchange.files import file_of, read_file
-from apps.workflows.exchange.importing import Imported, import_workflows
+from apps.workflows.imports.importing import Brought, import_document
 from apps.workflows.models import Workflow
 
 SELECT_LOOK = {"class": "unfold-admin-autocomplete", "data-theme": "admin-autocomplete"}
@@ -41,12 +41,17 @@ def may_import(request: HttpRequest) -> bool:
 
 
 class ImportForm(forms.Form):
-    file = forms.FileField(help_text="JSON or YAML, as an export writes it.", widget=UnfoldAdminFileFieldWidget)
+    file = forms.FileField(
+        help_text="JSON or YAML: an export of StructForge or n8n, or the DSL of Dify.", widget=UnfoldAdminFileFieldWidget
+    )
     workspace = forms.ModelChoiceField(Workspace.objects.none(), help_text="Where the workflows go.")
     on_conflict = forms.ChoiceField(
         choices=ON_CONFLICT, label="Where there is one of this name", initial="rename", widget=UnfoldAdminSelectWidget
     )
     publish = forms.BooleanField(required=False, label="Publish the newest version of each", widget=UnfoldBooleanSwitchWidget)
+    dry_run = forms.BooleanField(
+        required=False, label="Only tell what would become of it, and keep nothing", widget=UnfoldBooleanSwitchWidget
+    )
 
     def __init__(self, user: User, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -89,8 +94,8 @@ class ExchangeMixin:
         if not may_import(request):
             raise PermissionDenied
         form = ImportForm(request.user, request.POST, request.FILES) if request.method == "POST" else ImportForm(request.user)  # type: ignore[arg-type]
-        if form.is_valid() and (imported := _imported(request, form)) is not None:
-            messages.success(request, _told(imported))
+        if form.is_valid() and (brought := _brought(request, form)) is not None:
+            _tell(request, brought, is_dry=form.cleaned_data["dry_run"])
             return HttpResponseRedirect(reverse("admin:workflows_workflow_changelist"))
         context = {
             **self.admin_site.each_context(request),  # type: ignore[attr-defined]
@@ -101,25 +106,31 @@ class ExchangeMixin:
         return TemplateResponse(request, "admin/structforge/import.html", context)
 
 
-def _imported(request: HttpRequest, form: ImportForm) -> list[Imported] | None:
+def _brought(request: HttpRequest, form: ImportForm) -> list[Brought] | None:
     """None where it is refused; the form says why."""
     file: UploadedFile = form.cleaned_data["file"]
     user: Any = request.user
     try:
-        export = read_export(read_file(file.read(), name=file.name or ""))
+        document = read_file(file.read(), name=file.name or "")
         workspace = get_workspace(user, form.cleaned_data["workspace"].pk, Permission.WORKFLOW_CREATE)
-        return import_workflows(
+        return import_document(
             workspace=workspace,
-            export=export,
+            document=document,
             on_conflict=form.cleaned_data["on_conflict"],
             created_by=user,
             publish=form.cleaned_data["publish"],
+            dry_run=form.cleaned_data["dry_run"],
         )
     except StructForgeError as error:
         form.add_error("file", error.message)
         return None
 
 
-def _told(imported: list[Imported]) -> str:
-    counts = {status: sum(each.status == status for each in imported) for status in ("created", "updated", "skipped")}
-    return f"{counts['created']} workflows were made, {counts['updated']} got a new version, {counts['skipped']} stay as they are."
+def _tell(request: HttpRequest, brought: list[Brought], *, is_dry: bool) -> None:
+    """What became of the workflows, and of each node that did not come over whole."""
+    counts = {status: sum(each.imported.status == status for each in brought) for status in ("created", "updated", "skipped")}
+    told = f"{counts['created']} workflows were made, {counts['updated']} got a new version, {counts['skipped']} stay as they are."
+    messages.success(request, f"Nothing was kept. Without that: {told}" if is_dry else told)
+    for each in brought:
+        if each.report is not None:
+            messages.info(request, f"{each.imported.name}: {each.report.as_text()}")

@@ -57,6 +57,7 @@ INSTALLED_APPS = [
     "apps.triggers",
     "apps.notifications",
     "apps.tasks",
+    "apps.dialects",
     "apps.fleet",
 ]
 
@@ -351,6 +352,9 @@ SPECTACULAR_SETTINGS = {
         "EventOrigin": "apps.triggers.models.Event.Origin",
         "TaskPriority": ["low", "normal", "high", "urgent"],
         "TaskStatus": "apps.tasks.models.HumanTask.Status",
+        "ServiceKind": "apps.dialects.models.Service.Kind",
+        "ProcessDefinitionStatus": ["active", "suspended"],
+        "StepTemplateStatus": ["active", "inactive"],
         "TemplateStatus": "apps.templates.models.Status",
         "TemplateVisibility": "apps.templates.models.Visibility",
         "TemplateCategory": "apps.templates.categories.Category",

@@ -1,7 +1,7 @@
 """A row of any model, and more like it, for pages that list them."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -136,6 +136,8 @@ def _other(value: Any, field: Any, number: int, copied: dict[tuple[Any, ...], Ro
     if isinstance(value, str):
         suffix = f"~{number}"
         return value[: (field.max_length or 100) - len(suffix)] + suffix
+    if isinstance(value, datetime):
+        return value + timedelta(seconds=number)
     if isinstance(value, Decimal):
         return value + Decimal(number) / 1000
     return value + FAR + number if isinstance(value, int) else value

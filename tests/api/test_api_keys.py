@@ -273,7 +273,7 @@ def test_only_who_manages_members_makes_service_accounts(ada, bob, accounts):
 def test_nobody_makes_a_service_account_that_may_more_than_they(ada, accounts, operator):
     owner = personal_workspace(ada.user)
     helper = create_user(username="helper", password=None)
-    key = make_key(ada, scopes=["member.manage", "member.view", *VIEW])["key"]
+    key = make_key(ada, scopes=["member.manage", "member.view", "task.work", *VIEW])["key"]
     assert by_key(key).post_json(accounts, {"name": "x", "role": "admin"}, 403)["code"] == "role_too_high"
     by_key(key).post_json(accounts, {"name": "x", "role": "viewer"}, 201)
     ada.post_json(accounts, {"name": "x", "role": "owner"}, 422)

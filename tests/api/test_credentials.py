@@ -157,7 +157,7 @@ def test_the_types_have_schemas_that_say_what_is_secret(ada):
 
     assert set(types) == {"api_key", "basic", "bearer", "database", "generic", "oauth2_client_credentials", "s3", "smtp", "webhook_secret"}
     for each in types.values():
-        secret = [name for name, field in each["schema"]["properties"].items() if "password" in str(field)]
+        secret = [name for name, field in each["schema"]["properties"].items() if "'format': 'password'" in str(field)]
         assert sorted(secret) == each["secret_fields"] or each["name"] == "generic"
         assert each["description"]
         assert all(field.get("title") and field.get("description") for field in each["schema"]["properties"].values())

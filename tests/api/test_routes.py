@@ -105,6 +105,10 @@ SERVICE_ACCOUNTS = "workspaces/<uuid:workspace_id>/service-accounts"
 SERVICE_ACCOUNT = f"{SERVICE_ACCOUNTS}/<uuid:account_id>"
 EXPORT = {"structforge": 1, "kind": "bundle", "workflows": []}
 CREDENTIAL = {"name": "key", "type": "bearer", "fields": {"token": "a-secret-token"}, "allowed_hosts": ["api.example.com"]}
+SERVICE = {"name": "another", "base_url": "https://api.example.com"}
+PROCESS = {"name": "another", "steps": [{"type": "timer_event", "config": {"duration": "2h"}}]}
+STEP = {"name": "another", "executor_type": "shell", "executor_config": {"command": "true"}}
+TEMPLATE = {"name": "another", "steps": [{"step_id": 2**40}]}
 ROUTES = [
     Route("get", "users/me", others=200),
     Route("patch", "users/me", others=200, body={"language": "zh"}),
@@ -350,6 +354,40 @@ ROUTES = [
     Route("get", "absences", others=200),
     Route("post", "absences", ok=201, apart=True, body={"workspace": "<workspace_id>", "substitute": "<member_id>", "ends_at": FAR_OFF}),
     Route("delete", "absences/<uuid:absence_id>", ok=204, apart=True),
+    Route("get", "services", others=200),
+    Route("post", "services", ok=201, others=201, body=SERVICE),
+    Route("get", "services/<uuid:service_id>", apart=True),
+    Route("patch", "services/<uuid:service_id>", apart=True, body={"description": "new"}),
+    Route("delete", "services/<uuid:service_id>", ok=204, apart=True),
+    Route("get", "process-definitions", others=200),
+    Route("post", "process-definitions", ok=201, others=201, body=PROCESS),
+    Route("post", "process-definitions/validate", others=200, body=PROCESS),
+    Route("get", "process-definitions/<int:definition_number>", apart=True),
+    Route("put", "process-definitions/<int:definition_number>", apart=True, body=PROCESS),
+    Route("delete", "process-definitions/<int:definition_number>", ok=409, apart=True),
+    Route("post", "process-definitions/<int:definition_number>/suspend", apart=True),
+    Route("post", "process-definitions/<int:definition_number>/activate", apart=True),
+    Route("get", "process-instances", others=200),
+    Route("post", "process-instances", ok=201, apart=True, body={"process_definition_id": "<int:definition_number>"}),
+    Route("get", "process-instances/<uuid:instance_id>", apart=True),
+    Route("get", "process-instances/<uuid:instance_id>/history", apart=True),
+    Route("post", "process-instances/<uuid:instance_id>/suspend", apart=True),
+    Route("post", "process-instances/<uuid:instance_id>/activate", ok=409, apart=True),
+    Route("post", "process-instances/<uuid:instance_id>/cancel", apart=True),
+    Route("get", "steps", others=200),
+    Route("post", "steps", ok=201, others=201, body=STEP),
+    Route("get", "steps/<int:step_number>", apart=True),
+    Route("patch", "steps/<int:step_number>", apart=True, body={"timeout": 60}),
+    Route("delete", "steps/<int:step_number>", ok=409, apart=True),
+    Route("get", "templates", others=200),
+    Route("post", "templates", ok=422, others=422, body=TEMPLATE),
+    Route("get", "templates/<int:template_number>", apart=True),
+    Route("put", "templates/<int:template_number>", ok=422, apart=True, body=TEMPLATE),
+    Route("patch", "templates/<int:template_number>", apart=True, body={"status": "inactive"}),
+    Route("delete", "templates/<int:template_number>", ok=204, apart=True),
+    Route("get", "templates/<int:template_number>/executions", apart=True),
+    Route("post", "templates/<int:template_number>/executions", ok=201, apart=True, body={"remarks": "new"}),
+    Route("get", "executions/<uuid:execution_id>/steps", ok=404, apart=True),  # it is none of a template
     Route("post", "signals", ok=202, apart=True, body={"workspace": "<workspace_id>", "event": "order.paid"}),
 ]
 
@@ -435,6 +473,7 @@ def make_things(ada: ApiClient) -> dict[str, str]:
         "<uuid:delivery_id>": make_follow_up_and_delivery(started["id"]),
         "<workspace_id>": workspace,
         **make_task(ada, friend, workspace),
+        **make_dialects(ada),
         "<uuid:hold_id>": ada.post_json("/holds", {"scope": "workflow", "workflow": made["id"], "reason": SECRET_NAME}, 201)["id"],
         "<uuid:schedule_id>": (schedule := ada.post_json("/schedules", {**SCHEDULE, "workflow": made["id"], "name": SECRET_NAME}, 201))[
             "id"
@@ -492,6 +531,20 @@ def make_task(ada: ApiClient, friend: str, workspace: str) -> dict[str, str]:
         "<str:task_token>": task_token(task.pk, ada.user.pk),
         "<uuid:absence_id>": ada.post_json("/absences", away, 201)["id"],
         "<member_id>": friend,
+    }
+
+
+def make_dialects(ada: ApiClient) -> dict[str, str]:
+    """A service, a process definition with an instance that waits, a step, and a template that places it."""
+    number = ada.post_json("/process-definitions", {**PROCESS, "name": f"{SECRET_NAME} waits"}, 201)["id"]
+    step = ada.post_json("/steps", {**STEP, "name": SECRET_NAME}, 201)["id"]
+    template = {"name": f"{SECRET_NAME} steps", "steps": [{"step_id": step}]}
+    return {
+        "<uuid:service_id>": ada.post_json("/services", {**SERVICE, "name": SECRET_NAME}, 201)["id"],
+        "<int:definition_number>": str(number),
+        "<uuid:instance_id>": ada.post_json("/process-instances", {"process_definition_id": number}, 201)["id"],
+        "<int:step_number>": str(step),
+        "<int:template_number>": str(ada.post_json("/templates", template, 201)["id"]),
     }
 
 
@@ -604,6 +657,10 @@ WITHOUT_ENTRY = {
     "signals",
     "events",
     "tasks/bulk",
+    "process-definitions/validate",
+    "process-definitions/<int:definition_number>/activate",  # it is active
+    "process-instances",
+    "templates/<int:template_number>/executions",
     "workflows/validate",
     "schedules/preview",
     "expressions/check",
@@ -666,6 +723,11 @@ EXAMPLES = {
     "<uuid:event_id>": "0" * 32,
     "<uuid:calendar_id>": "0" * 32,
     "<int:task_id>": "1",
+    "<uuid:service_id>": "0" * 32,
+    "<int:definition_number>": "1",
+    "<uuid:instance_id>": "0" * 32,
+    "<int:step_number>": "1",
+    "<int:template_number>": "1",
     "<uuid:attachment_id>": "0" * 32,
     "<str:task_token>": "token",
     "<uuid:absence_id>": "0" * 32,

@@ -238,8 +238,8 @@ def test_a_wrong_choice_of_workflows_is_refused(ada, query):
     [
         ({"structforge": 2, "kind": "workflow", "workflows": []}, "unknown_export_format"),
         ({"structforge": 1, "kind": "workflow"}, "invalid_export"),
-        ([], "invalid_export"),
-        (BASE, "invalid_export"),
+        ([], "unknown_import_format"),
+        (BASE, "unknown_import_format"),
     ],
     ids=["format", "workflows", "array", "definition"],
 )

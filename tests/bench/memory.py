@@ -22,14 +22,21 @@ def pss_mib(processes: Iterable[psutil.Process]) -> float:
 
 
 class Watch:
-    """The largest of some processes so far, looked at twice a second by a thread: `mib`, as proportional set size."""
+    """The largest of some processes so far, looked at twice a second by a thread: `mib`, as proportional set size.
 
-    def __init__(self, find: Callable[[], Iterable[psutil.Process]]) -> None:
+    find         all processes, in which those that count are looked for each time
+    is_watched   whether one counts; psutil.Error where it has ended
+    """
+
+    def __init__(self, find: Callable[[], Iterable[psutil.Process]], is_watched: Callable[[psutil.Process], bool]) -> None:
         self.mib = 0.0
-        self._find, self._is_over = find, threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._find, self._is_watched, self._is_over = find, is_watched, threading.Event()
+        self._thread = threading.Thread(target=self._watch)
 
     def __enter__(self) -> "Watch":
+        self._look()
+        if not self.mib:
+            raise LookupError("Nothing is measured: none of the processes is one that is to be watched.")
         self._thread.start()
         return self
 
@@ -37,10 +44,14 @@ class Watch:
         self._is_over.set()
         self._thread.join()
 
-    def _look(self) -> None:
+    def _watch(self) -> None:
         while not self._is_over.wait(0.5):
-            for process in self._find():
-                with suppress(psutil.Error, OSError):  # it has ended meanwhile
+            self._look()
+
+    def _look(self) -> None:
+        for process in self._find():
+            with suppress(psutil.Error, OSError):  # it has ended meanwhile
+                if self._is_watched(process):
                     self.mib = max(self.mib, pss_mib([process]))
 
 

@@ -73,7 +73,7 @@ class Platform:
 
     def watching_workers(self) -> Watch:
         """Watches the memory of every process of the workers, while it is entered."""
-        return Watch(lambda: [each for each in tree(self.up.pid) if "worker" in " ".join(each.cmdline())])
+        return Watch(lambda: tree(self.up.pid), is_watched=lambda process: process.name().startswith("sf:worker"))
 
     def _start_up(self) -> None:
         self._port = free_port()

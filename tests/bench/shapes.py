@@ -33,7 +33,7 @@ def called(respond: str) -> JSON:
 def loop(items: int, body: JSON, *, parallel: int) -> JSON:
     """A loop over so many numbers, with one node in its body."""
     each = {"key": "each", "type": "loop.foreach", "config": {"items": list(range(items)), "parallel": parallel}}
-    return definition(f"loop of {items}, {body['type']}", [each, {**body, "parent": "each"}], [])
+    return definition(f"loop of {items}, {body['config'].get('function', body['type'])}", [each, {**body, "parent": "each"}], [])
 
 
 def step(key: str, function: str) -> JSON:

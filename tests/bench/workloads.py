@@ -158,19 +158,26 @@ def _idle_share(platform: Platform) -> float:
 
 
 def loops(platform: Platform, repeats: int) -> list[Row]:
-    """A loop over 1,000 items with a node of a worker's own, beside W2; and one over 10,000 items of pure nodes."""
+    """Loops over 1,000 items of a brief and of an external node, beside as many in parallel; and one over 10,000 items of a pure node."""
     twice = {"key": "twice", "type": "data.set", "config": {"values": {"twice": "${item * 2}"}}}
-    wide, external, pure = _published(
-        shapes.fan(shapes.IDEMPOTENT, WIDTH),
-        shapes.loop(WIDTH, shapes.step("work", shapes.IDEMPOTENT), parallel=WIDTH),
-        shapes.loop(10 * WIDTH, twice, parallel=10),
-    )
-    runs = {"W2": partial(our_runs.run_seconds, wide), "external": partial(our_runs.run_seconds, external)}
+    documents = {
+        "fan": shapes.fan(shapes.IDEMPOTENT, WIDTH),
+        "loop": shapes.loop(WIDTH, shapes.step("work", shapes.IDEMPOTENT), parallel=WIDTH),
+        "external fan": shapes.fan(shapes.EXTERNAL, WIDTH),
+        "external loop": shapes.loop(WIDTH, shapes.step("work", shapes.EXTERNAL), parallel=WIDTH),
+        "pure": shapes.loop(10 * WIDTH, twice, parallel=10),
+    }
+    runs = {name: partial(our_runs.run_seconds, each) for name, each in zip(documents, _published(*documents.values()), strict=True)}
     with platform.watching_workers() as most:
-        taken = interleave({**runs, "pure": partial(our_runs.run_seconds, pure)}, repeats=max(3, repeats // 2))
-    ratio = taken["external"].median / taken["W2"].median
+        taken = interleave(runs, repeats=max(3, repeats // 2))
+
+    def beside(key: str, what: str, loop: str, fan: str) -> Row:
+        ours, theirs = taken[loop].median, taken[fan].median
+        return absolute(key, what, value=ours / theirs, unit="×", limit=1.2, spread=f"{ours:.3g} s to {theirs:.3g} s")
+
     return [
-        absolute("L1_ratio", "Loop over 1,000 items, one worker's node each, to W2", value=ratio, unit="×", limit=1.2),
+        beside("L1_ratio", "Loop over 1,000 items, one brief node each, to W2", "loop", "fan"),
+        beside("L1_external_ratio", "Loop over 1,000 items, one external node each, to 1,000 in parallel", "external loop", "external fan"),
         absolute("L2_pure_s", "Loop over 10,000 items of a pure node", value=taken["pure"].median, unit="s", limit=3),
         absolute("L3_worker_mib", "Largest worker process through these loops, PSS", value=most.mib, unit="MiB", limit=300),
     ]

@@ -23,7 +23,7 @@ def compiled(definition) -> Graph:
 
 @dataclass
 class LoopSimulation:
-    """One execution in memory, with the bookkeeping of `settle_v2` and of its loops.
+    """One execution in memory, with the bookkeeping of `settle_v3` and of its loops.
 
     rows     {(key, path): how it ended, None while it is queued or runs}
     left     {(loop, path): iterations that have not begun}

@@ -2,12 +2,14 @@
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from apps.nodes.contract import Effect, RunContext
 from apps.nodes.functions import node_function
 
 calls: list[Any] = []
+deeds: dict[str, Callable[[str], object]] = {}
 entered = threading.Event()
 
 
@@ -65,4 +67,18 @@ def fails_at(item: int, bad: int) -> int:
 def echo(value: Any) -> Any:
     """Note the value and give it back."""
     calls.append(value)
+    return value
+
+
+@node_function("tests.brief", effect=Effect.IDEMPOTENT, brief=True)
+def brief(value: Any, context: RunContext) -> Any:
+    """Note where, and give the value back; some values do something first.
+
+    "bad" fails, {"do": name} calls `deeds[name](path)`
+    """
+    calls.append((context.key, context.path))
+    if value == "bad":
+        raise ValueError("bad")
+    if isinstance(value, dict) and "do" in value:
+        deeds[value["do"]](context.path)
     return value

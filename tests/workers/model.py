@@ -24,6 +24,7 @@ from apps.engine.reruns import Compiled
 from apps.engine.statuses import SETTLED_NODE_RUN, NodeRunStatus
 from apps.executions import protocol
 from apps.executions.connection import fetch
+from apps.executions.places import Wanted, claim_places
 from apps.executions.protocol import MAX_LOSSES, Claim, ClaimedRun
 from apps.executions.settlement import SKIPPED_END, End, Settlement
 from tests.engine.simulation import LOOP, definitions, traits
@@ -101,19 +102,37 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
     # The broker
 
     @precondition(lambda self: self.messages)
-    @rule(which=st.integers(0, 1000), stays=st.booleans())
-    def deliver(self, which: int, stays: bool) -> None:
-        place = self.messages[which % len(self.messages)]
+    @rule(which=st.integers(0, 1000), stays=st.booleans(), several=st.integers(0, 3))
+    def deliver(self, which: int, stays: bool, several: int = 0) -> None:
+        """A message arrives; or one that names `several` places more."""
+        first = which % len(self.messages)
+        places = sorted({self.messages[(first + more) % len(self.messages)] for more in range(several + 1)})
         if not stays:
-            self.messages.remove(place)
-        before = self._node_run(*place)
+            for place in places:
+                self.messages.remove(place)
+        before = {place: self._node_run(*place) for place in places}
         status = self._status()
-        claim = self._claim(place)
-        is_free = before is not None and before["status"] == "queued" and before["stop_requested_at"] is None and status == "running"
-        is_free = is_free and not self._is_held(place[0])
-        assert bool(claim) == is_free, (before, status, claim)
-        if claim:
+        free = [place for place in places if status == "running" and self._is_free(before[place])]
+        claims = self._claims(places)
+        assert [(run.key, run.path) for claim in claims for run in claim.runs] == free, (before, status, claims)
+        for claim in claims:
+            self._reads_its_item(claim)
             self.claims += claim.runs
+
+    def _is_free(self, row: dict[str, Any] | None) -> bool:
+        return row is not None and row["status"] == "queued" and row["stop_requested_at"] is None and not self._is_held(row["key"])
+
+    def _reads_its_item(self, claim: Claim) -> None:
+        """Items of the model's loops are their own indexes."""
+        run = claim.runs[0]
+        if self.graph.nodes[run.key].parent is None:
+            assert claim.around is None
+        else:
+            assert claim.around is not None
+            assert claim.around.item == int(run.path.rpartition(".")[2])
+        for key, upstream in claim.upstream.items():
+            row = self._node_run(key, self.graph.path_of(key, run.path))
+            assert (upstream.status, upstream.port) == (row["status"], row["port"])
 
     @precondition(lambda self: self.messages)
     @rule(happens=SELDOM)
@@ -128,7 +147,8 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
             if not self.messages:
                 self.send_overdue(publishes=True)
             if self.messages:
-                self.deliver(which=data.draw(st.integers(0, 1000)), stays=data.draw(SELDOM))
+                several = data.draw(st.sampled_from([0, 0, 1, 3]))
+                self.deliver(which=data.draw(st.integers(0, 1000)), stays=data.draw(SELDOM), several=several)
             if self.claims:
                 self.settle(which=data.draw(st.integers(0, 1000)), data=data, publishes=True, repeats=repeats)
 
@@ -159,6 +179,24 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
         if publishes:
             self.messages += _places(result["ready"])
 
+    @precondition(lambda self: len(self.claims) > 1)
+    @rule(which=st.integers(0, 1000), count=st.integers(2, 4), data=st.data(), repeats=st.booleans())
+    def settle_together(self, which: int, count: int, data: st.DataObject, repeats: bool) -> None:
+        """As a worker settles what shared a message: those that it still holds are written, the others are not."""
+        runs = [self.claims.pop(which % len(self.claims)) for _ in range(min(count, len(self.claims)))]
+        rows = [self._node_run(run.key, run.path) for run in runs]
+        holds = [row["status"] == "running" and row["claim_token"] == run.token for row, run in zip(rows, runs, strict=True)]
+        documents = [self._perform(run, data) for run in runs]
+        result = protocol.settle(execution_id=self.execution, settlements=documents)
+        assert [applied for applied, is_held in zip(result["applied"], holds, strict=True) if is_held] == [True] * sum(holds)
+        assert (result["sequence"] is not None) == any(holds), "a lost claim wrote something"
+        ready = _places(result["ready"])
+        assert len(ready) == len(set(ready)), "something became ready twice"
+        if any(holds) and repeats:
+            again = protocol.settle(execution_id=self.execution, settlements=documents)
+            assert again["sequence"] is None, "the same settlements were written twice"
+        self.messages += ready
+
     def _perform(self, run: ClaimedRun, data: st.DataObject) -> dict[str, Any]:
         node = self.graph.nodes[run.key]
         settlement = Settlement(self.graph, key=run.key, path=run.path, token=run.token)
@@ -187,7 +225,7 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
         self.lapse_leases()
         self.rescue(publishes=True)
         self.messages.append((run.key, run.path))
-        self.deliver(which=len(self.messages) - 1, stays=False)
+        self.deliver(which=len(self.messages) - 1, stays=False, several=0)
         self.settle(which=self.claims.index(run), data=data, publishes=True, repeats=False)
 
     @precondition(lambda self: self.claims)
@@ -501,9 +539,22 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
     def _status(self) -> str:
         return str(fetch("select status from execution where id = %(e)s", {"e": self.execution})[0]["status"])
 
+    def _claims(self, places: list[Place]) -> list[Claim]:
+        if len(places) == 1:
+            claim = self._claim(places[0])
+            return [] if claim is None else [claim]
+        return claim_places(execution_id=self.execution, wanted=[self._wanted(*place) for place in places], worker="w")
+
+    def _wanted(self, key: str, path: str) -> Wanted:
+        reads = [(read, self.graph.path_of(read, path)) for read in self._reads(key)]
+        return Wanted(key, path, loop=self.graph.nodes[key].parent, index=int(path.rpartition(".")[2] or 0), reads=reads)
+
+    def _reads(self, key: str) -> list[str]:
+        return [each for each, node in self.graph.nodes.items() if node.depth <= self.graph.nodes[key].depth and node.ends_loop is None]
+
     def _claim(self, place: Place) -> Claim | None:
         key, path = place
-        reads = [each for each, node in self.graph.nodes.items() if node.depth <= self.graph.nodes[key].depth and node.ends_loop is None]
+        reads = self._reads(key)
         return protocol.claim(
             execution_id=self.execution,
             keys=[key],

@@ -7,7 +7,9 @@ from django.test.utils import CaptureQueriesContext
 from apps.executions import connection, protocol
 from apps.executions.actions import Start, start_execution, start_executions
 from apps.executions.connection import fetch
+from apps.executions.models import Execution
 from tests.factories import make_version
+from tests.workers.delivering import Broker
 from tests.workers.driving import step
 from tests.workers.test_runner import START, document, put
 
@@ -47,7 +49,7 @@ def test_an_idempotent_node_costs_a_claim_and_a_settle(statements):
 
     step(execution_id)
 
-    assert [statement is protocol._CLAIM or "settle_v2" in statement for statement in statements] == [True, True]
+    assert [statement is protocol._CLAIM or "settle_v3" in statement for statement in statements] == [True, True]
 
 
 def test_an_external_node_costs_no_more_for_recording_the_start_of_its_effect(statements):
@@ -70,6 +72,27 @@ def test_forty_pure_nodes_cost_no_more_than_one(statements):
     step(execution_id)
 
     assert len(statements) <= 3  # the definition once a process, then claim and settle
+
+
+def test_a_loop_over_64_brief_items_costs_a_claim_and_a_settle_for_each_eight_of_them(statements):
+    broker = Broker()
+    broker.redis.flushall()
+    brief = {"type": "function", "config": {"function": "tests.brief", "arguments": {"value": "${item + index}"}}, "parent": "each"}
+    nodes = {"start": START, "each": {"type": "loop.foreach", "config": {"items": "${items}", "parallel": 64}}, "work": brief}
+    workflow = make_version(document(nodes, "start -> each", inputs={"items": "array"})).workflow
+    for _ in range(2):  # the first one loads the definition
+        execution_id = start_execution(workflow=workflow, input={"items": list(range(64))}).execution_id
+        statements.clear()
+        broker.deliver_all()
+
+    assert Execution.objects.get(id=execution_id).status == "success"
+    kinds = [next(kind for kind, sign in KINDS.items() if sign in statement) for statement in statements]
+    # The loop begins, its iterations run, and it ends: the outputs are read in between.
+    loop_begins, loop_ends = ["claim", "settle", "claim", "settle"], ["claim", "outputs", "settle"]
+    assert kinds == [*loop_begins, *["claim places", "settle"] * 8, *loop_ends]
+
+
+KINDS = {"claim places": "jsonb_path_query_array", "claim": "claimed as", "settle": "select settle_v3", "outputs": "iteration_outputs_v1"}
 
 
 def test_a_thousand_starts_cost_one_statement():

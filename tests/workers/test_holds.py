@@ -101,7 +101,7 @@ def hold_while_running(execution_id, version) -> Hold:
         made.append(hold(version, "workflow"))
         for one in held:
             one.renewed_at = -1.0
-        process_leases()._renew(held)
+        process_leases().renew(held)
         return original(self, held)
 
     original = type(process_leases()).holding
@@ -186,7 +186,7 @@ def test_a_release_that_broke_off_is_finished_by_a_sweeper(version, sweeper, sen
     monkeypatch.setattr(holds, "_send_released", lambda: 0)  # dies after its first statement
     holds.release(hold=made, released_by=None)
     monkeypatch.undo()
-    monkeypatch.setattr(handoff, "_messages", lambda ready: sent.extend(one.key for one in ready) or [])
+    monkeypatch.setattr(handoff, "_messages", lambda ready, among: sent.extend(one.key for one in ready) or [])
     sent.clear()
 
     assert sweeper.keep_holds() == 3

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def sweeper(monkeypatch):
-    monkeypatch.setattr(handoff, "_messages", lambda ready: [])  # the model is the broker
+    monkeypatch.setattr(handoff, "_messages", lambda ready, among: [])  # the model is the broker
     return Sweeper(redis=Redis.from_url(settings.REDIS_URL), hold_down=HoldDown(lease_seconds=0))
 
 

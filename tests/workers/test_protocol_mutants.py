@@ -22,33 +22,33 @@ FOUND_WITHIN = 3000  # examples
 
 MUTANTS = {
     "settle without the fence": (
-        "settle_v2",
+        "settle_v3",
         "and n.status = 'running' and n.claim_token = (d->>'token')::uuid\n        returning",
         "returning",
     ),
     "the replay of a settle is not recognised": (
-        "settle_v2",
+        "settle_v3",
         "and n.claim_token = (d->>'token')::uuid and n.status <> 'running';",
         "and false;",
     ),
     "open riders are not counted": (
-        "settle_v2",
+        "settle_v3",
         "v_open := v_open + v_count;\n        end if;\n\n        if v_is_stopped",
         "end if;\n\n        if v_is_stopped",
     ),
     "what a full gate queues is not counted": (
-        "settle_v2",
+        "settle_v3",
         "v_ready := v_ready || v_more;\n            v_open := v_open + v_count;",
         "v_ready := v_ready || v_more;",
     ),
-    "a gate forgets what arrived before": ("settle_v2", "set settled = g.settled + excluded.settled", "set settled = excluded.settled"),
+    "a gate forgets what arrived before": ("settle_v3", "set settled = g.settled + excluded.settled", "set settled = excluded.settled"),
     "a gate opens on dead edges only when all are live": (
-        "settle_v2",
+        "settle_v3",
         "g.settled = g.expected or g.live >= g.needed",
         "g.live >= g.needed",
     ),
     "a cancelled execution lets a node wait for its retry": (
-        "settle_v2",
+        "settle_v3",
         "if v_status = 'cancelling' and v_to <> all (v_settled) then",
         "if false then",
     ),
@@ -68,6 +68,13 @@ MUTANTS = {
         "substring(p_path from '[0-9]+$')::int and i.status = 'running';",
         "substring(p_path from '[0-9]+$')::int;",
     ),
+    "iterations that end together end twice": ("settle_v3", "and i.status || '' = 'running';", ";"),
+    "of iterations that end together one is counted": ("settle_v3", "set running = r.running - v_count", "set running = r.running - 1"),
+    "the end of iterations starts no others": (
+        "settle_v3",
+        "v_more := advance_loop_v1(p_execution, p_workspace, o.key, o.loop_path, p_due, p_now);",
+        'v_more := \'{"ready": [], "open": 0}\';',
+    ),
     "a loop begins more than it may": ("loops_v1", "least(l.parallel - l.running, ", "least("),
     "the end of an iteration starts no other": (
         "loops_v1",
@@ -79,8 +86,8 @@ MUTANTS = {
         "stop_part_v1(p_execution, l.body, l.inside, p_path, p_now)",
         "stop_part_v1(p_execution, '{}', '{}', p_path, p_now)",
     ),
-    "what is stopped is not counted": ("settle_v2", "v_open := v_open - (v_more->>'count')::int;", "v_open := v_open;"),
-    "what was asked to stop goes on": ("settle_v2", "if v_is_stopped then\n            continue;", "if false then\n            continue;"),
+    "what is stopped is not counted": ("settle_v3", "v_open := v_open - (v_more->>'count')::int;", "v_open := v_open;"),
+    "what was asked to stop goes on": ("settle_v3", "if v_is_stopped then\n            continue;", "if false then\n            continue;"),
     "what does not stop is not swept": (
         "loops_v1",
         "or n.status = 'running' and n.stop_requested_at < v_now - p_grace)\n            returning",
@@ -145,8 +152,8 @@ def test_the_model_finds(mutant, committed_rows):
 
 def test_the_model_finds_a_claim_that_ignores_holds(committed_rows, monkeypatch):
     sound = "and not exists (select from holds h where h.node_key in ('', n.key))"
-    assert sound in protocol._CLAIM
-    monkeypatch.setattr(protocol, "_CLAIM", protocol._CLAIM.replace(sound, ""))
+    assert sound in protocol.CLAIM_IN_LOOP
+    monkeypatch.setattr(protocol, "CLAIM_IN_LOOP", protocol.CLAIM_IN_LOOP.replace(sound, ""))
 
     with pytest.raises(AssertionError):
         _run_model(committed_rows)
@@ -154,8 +161,8 @@ def test_the_model_finds_a_claim_that_ignores_holds(committed_rows, monkeypatch)
 
 def test_the_model_finds_a_claim_that_ignores_the_status(committed_rows, monkeypatch):
     sound = "(n.status = 'queued' or n.status = 'running' and n.claim_token = c.token)"
-    assert sound in protocol._CLAIM
-    monkeypatch.setattr(protocol, "_CLAIM", protocol._CLAIM.replace(sound, "n.status in ('queued', 'running')"))
+    assert sound in protocol.CLAIM_IN_LOOP
+    monkeypatch.setattr(protocol, "CLAIM_IN_LOOP", protocol.CLAIM_IN_LOOP.replace(sound, "n.status in ('queued', 'running')"))
 
     with pytest.raises(AssertionError):
         _run_model(committed_rows)

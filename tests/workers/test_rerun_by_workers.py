@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from pytest_httpserver import HTTPServer
+from redis import Redis
 from werkzeug import Request, Response
 
 from apps.engine.rerun_places import Place
@@ -50,6 +52,7 @@ def worker(service: HTTPServer, tmp_path: Path):
         "DJANGO_SETTINGS_MODULE": "structforge.settings.test",
         "EGRESS_ALLOWED": f"{service.host}:{service.port}",
     }
+    Redis.from_url(settings.REDIS_URL).flushall()  # or it would first look at the messages that other tests have left
     args = python(*CELERY, "worker", "-n", "reruns@%h", "-P", "threads", "-c", "2", "-Q", ALL_QUEUES, "-l", "info", *QUIET)
     process = Process("worker", args, environment, tmp_path / "worker.log")
     process.start()

@@ -23,6 +23,7 @@ def worker(request, tmp_path: Path):
     database = connection.settings_dict
     url = f"postgresql://{database['USER']}:{database['PASSWORD']}@{database['HOST']}:{database['PORT']}/{database['NAME']}"
     environment = {**os.environ, "DATABASE_URL": url, "WORKER_STOP_SECONDS": "0.5", "DJANGO_SETTINGS_MODULE": "structforge.settings.test"}
+    Redis.from_url(settings.REDIS_URL).flushall()  # or it would first look at the messages that other tests have left
     args = python(*CELERY, "worker", "-n", "stopping@%h", "-P", request.param, "-c", "1", "-Q", ALL_QUEUES, "-l", "info", *QUIET)
     process = Process("worker", args, environment, tmp_path / "worker.log")
     process.start()

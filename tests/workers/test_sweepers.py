@@ -40,7 +40,7 @@ def sweeper(redis):
 def sent(monkeypatch):
     """Keys of node runs that messages would be sent for; the broker gets none, and so has none to explain a delay by."""
     keys: list[str] = []
-    monkeypatch.setattr(handoff, "_messages", lambda ready: keys.extend(one.key for one in ready) or [])
+    monkeypatch.setattr(handoff, "_messages", lambda ready, among: keys.extend(one.key for one in ready) or [])
     return keys
 
 

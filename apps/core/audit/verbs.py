@@ -134,6 +134,12 @@ class Verb(StrEnum):
     TASK_ATTACHED = "task.attached"
     ABSENCE_SET = "absence.set"
     ABSENCE_ENDED = "absence.ended"
+    SERVICE_CREATED = "service.created"
+    SERVICE_UPDATED = "service.updated"
+    SERVICE_DELETED = "service.deleted"
+    STEP_CREATED = "step.created"
+    STEP_UPDATED = "step.updated"
+    STEP_DELETED = "step.deleted"
 
     QUOTA_SET = "quota.set"
     QUOTA_REMOVED = "quota.removed"

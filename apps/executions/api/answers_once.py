@@ -30,7 +30,7 @@ IS_REPLAYED = OpenApiParameter(
     str,
     OpenApiParameter.HEADER,
     description="`true`: an earlier request with this key has had this answer; nothing was made.",
-    response=[200, 202],
+    response=[200, 201, 202],
 )
 
 

@@ -23,7 +23,6 @@ SHARED = "shared/<str:token>"
 NODE_RUN = f"{EXECUTION}/nodes/<str:key>"
 
 urlpatterns = [
-    path("executions", views.ExecutionsView.as_view(), name="executions"),
     path("executions/bulk", starting.BulkStartView.as_view(), name="bulk-start"),
     path("executions/uncertain", uncertain.UncertainView.as_view(), name="uncertain-node-runs"),
     path("executions/rerun-bulk", bulk_reruns.BulkRerunsView.as_view(), name="bulk-reruns"),

@@ -2,6 +2,7 @@
 
 from apps.nodes.builtin import (  # noqa: F401
     code_python,
+    code_shell,
     control_delay,
     control_fail,
     control_if,

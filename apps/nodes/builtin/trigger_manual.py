@@ -3,9 +3,10 @@
 from typing import ClassVar
 
 from apps.engine.input_schema import UnusableSchemaError, input_problems
-from apps.engine.outcomes import Failed, NodeError, Outcome, Succeeded
+from apps.engine.outcomes import Failed, NodeError, Outcome
 from apps.nodes.contract import Effect, NodeConfig, NodeFailure, NodeType, RunContext
 from apps.nodes.registry import register
+from apps.nodes.triggering import NOT_MEANT, fired
 
 
 class ManualTriggerConfig(NodeConfig):
@@ -32,12 +33,15 @@ class ManualTrigger(NodeType[ManualTriggerConfig]):
     Config: ClassVar = ManualTriggerConfig
 
     def run(self, config: ManualTriggerConfig, context: RunContext) -> Outcome:
-        found = {} if context.input is None else context.input
+        outcome = fired(context, is_by_hand=True)
+        if outcome.port == NOT_MEANT:
+            return outcome
+        found = outcome.output
         try:
             problems = input_problems(context.inputs_schema, found)
         except UnusableSchemaError as error:
             raise NodeFailure(error.code, error.message, is_final=True) from error
         if not problems:
-            return Succeeded(found)
+            return outcome
         message = f"The input is not valid: {problems[0].message} (at '{problems[0].pointer}')"
         return Failed(NodeError("invalid_input", message, {"errors": [problem.as_json() for problem in problems]}), is_final=True)

@@ -47,7 +47,7 @@ class WebhookAdmin(IdSearch, ReadOnlyAdmin):
 @admin.register(WebhookCall)
 class WebhookCallAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "execution_id"
-    list_display = ("__str__", "webhook", "state_badge", "size_bytes", "ip", "duplicates", "execution", "created_at")
+    list_display = ("__str__", "webhook", "state_badge", "size_bytes", "ip", "duplicates", "started", "created_at")
     list_filter = ("state", "method", ("created_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("webhook",)
@@ -62,7 +62,7 @@ class WebhookCallAdmin(IdSearch, ReadOnlyAdmin):
         return badge(call.state, *_LOOKS[call.state])
 
     @admin.display(description="execution")
-    def execution(self, call: WebhookCall) -> str:
+    def started(self, call: WebhookCall) -> str:
         return str(call.execution_id or "–")
 
     def get_urls(self) -> list[URLPattern]:

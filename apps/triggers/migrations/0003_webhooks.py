@@ -31,7 +31,7 @@ class Migration(migrations.Migration):
                 ('config', models.JSONField(default=dict, help_text='Of the node, in the published version.')),
                 ('needs_credential', models.BooleanField(default=False, help_text='The node names one: without it nobody is let in.')),
                 ('respond_keys', models.JSONField(default=list, help_text='Keys of the nodes `webhook.respond`.')),
-                ('has_siblings', models.BooleanField(default=False, help_text='The workflow has other nodes that requests or events start.')),
+                ('has_siblings', models.BooleanField(default=False, help_text='The workflow has other nodes that it may begin with.')),
                 ('listening_until', models.DateTimeField(blank=True, help_text='Until then the next call of the test address is a test run.', null=True)),
                 ('listening', models.JSONField(blank=True, help_text='What a test run is of; see `webhooks.listening`.', null=True)),
                 ('credential', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='credentials.credential')),

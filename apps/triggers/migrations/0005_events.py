@@ -52,7 +52,7 @@ class Migration(migrations.Migration):
                 ('node_key', models.CharField(max_length=64)),
                 ('types', models.JSONField(default=list)),
                 ('filter', models.TextField(blank=True, default='')),
-                ('has_siblings', models.BooleanField(default=False, help_text='The workflow has other nodes that requests or events start.')),
+                ('has_siblings', models.BooleanField(default=False, help_text='The workflow has other nodes that it may begin with.')),
                 ('workflow', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='event_listeners', to='workflows.workflow')),
                 ('workspace', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to='accounts.workspace')),
             ],

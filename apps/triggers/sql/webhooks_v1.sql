@@ -7,7 +7,7 @@ begin
     select coalesce(jsonb_agg(n), '[]') into v_nodes
       from workflow_version v, jsonb_array_elements(v.definition->'nodes') n
      where v.id = new.published_version_id and coalesce(n->>'disabled', 'false') = 'false'
-       and n->>'type' in ('trigger.webhook', 'trigger.event', 'webhook.respond');
+       and (n->>'type' like 'trigger.%' or n->>'type' = 'webhook.respond');
 
     update webhook w set is_open = false, updated_at = now()
      where w.workflow_id = new.id and w.is_open

@@ -6,7 +6,7 @@ begin
     select gen_random_uuid(), now(), now(), new.workspace_id, new.id, n->>'key', coalesce(n->'config'->'types', '[]'),
            coalesce(n->'config'->>'filter', ''),
            (select count(*) > 1 from jsonb_array_elements(v.definition->'nodes') t
-             where t->>'type' in ('trigger.webhook', 'trigger.event') and coalesce(t->>'disabled', 'false') = 'false')
+             where t->>'type' like 'trigger.%' and coalesce(t->>'disabled', 'false') = 'false')
       from workflow_version v, jsonb_array_elements(v.definition->'nodes') n
      where v.id = new.published_version_id and new.archived_at is null
        and n->>'type' = 'trigger.event' and coalesce(n->>'disabled', 'false') = 'false';

@@ -14,7 +14,7 @@ from apps.engine.json_values import loads
 from apps.engine.statuses import SETTLED_EXECUTION
 from apps.executions.models import Execution, NodeRun
 from apps.executions.protocol import MAX_OUTPUT_BYTES
-from apps.executions.wait import CHECK_SECONDS, PLACES
+from apps.executions.wait import PLACES, patience
 from apps.nodes.builtin.webhook_respond import fault_of_header
 from apps.realtime.follow import Inbox, Notice, follow
 
@@ -67,7 +67,7 @@ def _wait(execution_id: UUID, seconds: float, look: Any, concerns: Any) -> Answe
 
 
 def _next(inbox: Inbox, deadline: float) -> Notice:
-    return inbox.get(min(CHECK_SECONDS, deadline - time.monotonic()))
+    return inbox.get(min(patience(), deadline - time.monotonic()))
 
 
 def _looked(look: Any) -> Answer | None:

@@ -81,5 +81,5 @@ def _listening(version: WorkflowVersion, node: dict[str, Any], nodes: list[dict[
         "credential": credential,
         "needs_credential": credential is not None,
         "respond_keys": [each["key"] for each in nodes if each["type"] == "webhook.respond"],
-        "has_siblings": sum(each["type"] in (TYPE, "trigger.event") for each in nodes) > 1,
+        "has_siblings": sum(each["type"].startswith("trigger.") for each in nodes) > 1,
     }

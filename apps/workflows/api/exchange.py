@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -16,10 +17,12 @@ from apps.accounts.queries import get_workspace
 from apps.core.api.serializers import ErrorSerializer, InputSerializer, JsonObject
 from apps.workflows import queries
 from apps.workflows.api.bodies import DefinitionView
-from apps.workflows.exchange.document import MAX_WORKFLOWS, read_export
+from apps.workflows.exchange.document import MAX_WORKFLOWS
 from apps.workflows.exchange.exporting import export_workflows
 from apps.workflows.exchange.files import YAML, file_of
-from apps.workflows.exchange.importing import import_workflows
+from apps.workflows.imports.formats import FORMATS
+from apps.workflows.imports.importing import import_document
+from apps.workflows.imports.report import Verdict
 from apps.workflows.models import Workflow
 
 ERRORS = {403: ErrorSerializer, 404: ErrorSerializer, 422: ErrorSerializer}
@@ -68,6 +71,8 @@ class ImportQuery(InputSerializer):
     )
     publish = serializers.BooleanField(required=False, default=False, help_text="Publish the newest version of each.")
     workspace = serializers.UUIDField(required=False, default=None, help_text="The caller's personal one where it is missing.")
+    format = serializers.ChoiceField(choices=list(FORMATS), required=False, default=None, help_text="Told by the document without it.")
+    dry_run = serializers.BooleanField(required=False, default=False, help_text="Answer as if, and keep nothing.")
 
 
 class ExportedVersionShape(serializers.Serializer[Any]):
@@ -89,15 +94,36 @@ class ExportShape(serializers.Serializer[Any]):
     workflows = ExportedWorkflowShape(many=True)
 
 
+class ReportLineOutput(serializers.Serializer[Any]):
+    node = serializers.CharField(help_text="Its name in the document.")
+    type = serializers.CharField(help_text="Its type there.")
+    verdict = serializers.ChoiceField(choices=[each.value for each in Verdict])
+    keys = serializers.ListField(child=serializers.CharField(), help_text="Keys of the nodes that stand for it here.")
+    remarks = serializers.ListField(child=serializers.CharField(), help_text="What is not the same, and what to do.")
+
+
+class ReportOutput(serializers.Serializer[Any]):
+    """What became of each node of a workflow of another product."""
+
+    format = serializers.CharField()
+    counts = serializers.DictField(child=serializers.IntegerField(), help_text="How many nodes, by verdict.")
+    remarks = serializers.ListField(child=serializers.CharField())
+    nodes = ReportLineOutput(many=True)
+
+
 class ImportedOutput(serializers.Serializer[Any]):
     name = serializers.CharField(help_text="As it stands in the document.")
     status = serializers.ChoiceField(choices=["created", "updated", "skipped"])
-    workflow = serializers.UUIDField(help_text="The one that was made, got a version, or was there.")
+    workflow = serializers.UUIDField(
+        allow_null=True, help_text="The one that was made, got a version, or was there; null for one that a dry run would make."
+    )
     workflow_name = serializers.CharField()
     number = serializers.IntegerField(help_text="Of its newest version.")
+    report = ReportOutput(allow_null=True, help_text="null for a workflow of our own, which comes as it is.")
 
 
 class ImportOutput(serializers.Serializer[Any]):
+    dry_run = serializers.BooleanField(help_text="Whether nothing was kept.")
     workflows = ImportedOutput(many=True)
 
 
@@ -127,31 +153,37 @@ class ImportView(DefinitionView):
         operation_id="import_workflows",
         tags=["versions"],
         parameters=[ImportQuery],
-        request={"application/json": ExportShape, YAML: ExportShape},
+        request={"application/json": OpenApiTypes.ANY, YAML: OpenApiTypes.ANY},
         responses={200: ImportOutput, **ERRORS, 409: ErrorSerializer},
     )
     def post(self, request: Request) -> Response:
-        """Store the workflows of an export: all of them, or none where one is not valid."""
+        """Store the workflows of an export of StructForge, n8n or Dify: all of them, or none where one is not valid.
+
+        A workflow of another product comes with a report of what became of each node.
+        """
         query = ImportQuery.read_query(request)
         workspace = get_workspace(request.user, query["workspace"], Permission.WORKFLOW_CREATE)
-        imported = import_workflows(
+        brought = import_document(
             workspace=workspace,
-            export=read_export(request.data),
+            document=request.data,
             on_conflict=query["on_conflict"],
             created_by=request.user,
             publish=query["publish"],
+            format=query["format"],
+            dry_run=query["dry_run"],
         )
         rows = [
             {
-                "name": each.name,
-                "status": each.status,
-                "workflow": each.workflow.pk,
-                "workflow_name": each.workflow.name,
-                "number": each.number,
+                "name": each.imported.name,
+                "status": each.imported.status,
+                "workflow": None if query["dry_run"] and each.imported.status == "created" else each.imported.workflow.pk,
+                "workflow_name": each.imported.workflow.name,
+                "number": each.imported.number,
+                "report": None if each.report is None else each.report.as_json(),
             }
-            for each in imported
+            for each in brought
         ]
-        return Response({"workflows": rows})
+        return Response({"dry_run": query["dry_run"], "workflows": rows})
 
 
 def _file(workflows: Sequence[Workflow], query: dict[str, Any], *, kind: str, name: str) -> HttpResponse:

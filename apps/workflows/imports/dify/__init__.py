@@ -1,0 +1,1 @@
+"""Applications of Dify: workflows and chatflows."""

@@ -1,0 +1,1 @@
+"""JavaScript expressions, as far as other products' workflows are written in them."""
