@@ -5,7 +5,7 @@ import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.errors import Flaky, FlakyStrategyDefinition
+from hypothesis.errors import FlakyStrategyDefinition, HypothesisException
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.workers.model import ProtocolModel
@@ -25,12 +25,12 @@ class Played(ProtocolModel):
         self._note(sys.exc_info()[1])
         try:
             super().teardown()
-        except AssertionError as error:
+        except Exception as error:
             self._note(error)
             raise
 
     def _note(self, error: BaseException | None) -> None:
-        if isinstance(error, Exception) and not isinstance(error, Flaky) and self.fault is None:
+        if isinstance(error, Exception) and not isinstance(error, HypothesisException) and self.fault is None:
             type(self).fault = error
 
 
