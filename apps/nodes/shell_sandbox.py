@@ -85,9 +85,10 @@ def run(
         given.write(stdin.encode())
         given.seek(0)
         variables = (f"{name}={value}" for name, value in environment.items())
-        process = _start(["sh", "-c", set_up, "sh", script, mark.decode(), *variables], given, out, err)
+        process, last_words = _start(["sh", "-c", set_up, "sh", script, mark.decode(), *variables], given, out, err)
         try:
-            status = _wait(process, timeout_seconds, on_cancel)
+            with last_words:
+                status = _wait(process, last_words, timeout_seconds, on_cancel)
         finally:
             before, is_ready, written = _read(err).partition(mark)
         if not is_ready:
@@ -98,10 +99,12 @@ def run(
     return Ended(status, _shown(stdout), _shown(stderr), max(len(stdout), len(stderr)) > MAX_SHOWN_BYTES)
 
 
-def _start(inner: Sequence[str], given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> "subprocess.Popen[bytes]":
+def _start(inner: Sequence[str], given: IO[bytes], out: IO[bytes], err: IO[bytes]) -> tuple["subprocess.Popen[bytes]", IO[bytes]]:
+    """The first process, and a pipe that all of them inherit: it ends when the last of them has ended."""
     is_root = os.geteuid() == 0
+    ours, theirs = os.pipe()
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", *_FENCE, "--", *inner],
             stdin=given,
             stdout=out,
@@ -112,12 +115,20 @@ def _start(inner: Sequence[str], given: IO[bytes], out: IO[bytes], err: IO[bytes
             user=NOBODY if is_root else None,
             group=NOBODY if is_root else None,
             extra_groups=[] if is_root else None,
+            pass_fds=(theirs,),
         )
     except OSError as error:
+        os.close(ours)
         raise _unavailable(str(error)) from error
+    finally:
+        os.close(theirs)
+    return process, os.fdopen(ours, "rb")
 
 
-def _wait(process: "subprocess.Popen[bytes]", timeout_seconds: float, on_cancel: Callable[[Callable[[], None]], None]) -> int:
+def _wait(
+    process: "subprocess.Popen[bytes]", last_words: IO[bytes], timeout_seconds: float, on_cancel: Callable[[Callable[[], None]], None]
+) -> int:
+    """Its exit code, when no process of it is left."""
     is_killed = False
 
     def kill() -> None:
@@ -133,6 +144,8 @@ def _wait(process: "subprocess.Popen[bytes]", timeout_seconds: float, on_cancel:
     finally:
         _kill(process)
         process.wait()
+        while last_words.read(1024):
+            pass
     if is_killed:
         raise NodeFailure("cancelled", "The script was cancelled.", is_final=True)
     return status if status >= 0 else 128 - status
