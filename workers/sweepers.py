@@ -7,7 +7,7 @@ import logging
 import random
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +27,8 @@ from apps.executions import admission, protocol
 from apps.executions.announcements import announce_change, announce_hint
 from apps.executions.bulk_reruns import advance_bulk_reruns
 from apps.executions.connection import TRANSIENT, fetch
-from apps.executions.handoff import queue_name, send
+from apps.executions.graphs import graphs
+from apps.executions.handoff import queue_name, send, share
 from apps.executions.holds import sweep_holds
 from apps.executions.idempotency import PRUNE as PRUNE_REQUESTS
 from apps.executions.protocol import CANCEL_GRACE_SECONDS, DUE_SECONDS, LEASE_SECONDS, MAX_LOSSES, ready_of
@@ -298,7 +299,10 @@ class Sweeper:
         return sum(len(rows) for statement in statements for rows in _batches(statement))
 
     def _send(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        send(ready_of(row) for row in rows)
+        """Point workers at these; many at one brief node of a version share messages, as those do that start together."""
+        many = {place for place, count in Counter(map(_place, rows)).items() if share(count) > 1}
+        brief = {place for place in many if _is_brief(*place)}
+        send(ready_of(row, is_brief=_place(row) in brief) for row in rows)
 
     def _length(self, queue: str) -> int:
         try:
@@ -321,6 +325,16 @@ class Sweeper:
                 log.warning("%s found no answer: %s", sweep.__name__, error)
             except Exception:
                 log.exception("%s failed; it is tried again.", sweep.__name__)
+
+
+def _place(row: Mapping[str, Any]) -> tuple[UUID, str]:
+    return row["version_id"], row["key"]
+
+
+def _is_brief(version_id: UUID, key: str) -> bool:
+    """False of a node that is not of the version's own graph, such as the undoing of another."""
+    node = graphs.get(version_id).nodes.get(key)
+    return node is not None and node.traits.is_brief
 
 
 def _batches(statement: str) -> Iterator[list[dict[str, Any]]]:

@@ -371,6 +371,6 @@ def call_repeating(statement: str, **parameters: Any) -> Any:
     return fetch_repeating(statement, parameters)[0]["result"]
 
 
-def ready_of(row: Mapping[str, Any]) -> Ready:
+def ready_of(row: Mapping[str, Any], *, is_brief: bool = False) -> Ready:
     """A row of a sweeper as what a message points at."""
-    return Ready(row["execution_id"], row["version_id"], row["key"], row["path"], row["queue"], row["priority"])
+    return Ready(row["execution_id"], row["version_id"], row["key"], row["path"], row["queue"], row["priority"], is_brief)

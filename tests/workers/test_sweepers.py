@@ -231,6 +231,23 @@ def test_timers_that_are_due_at_once_go_off_in_one_turn(sweeper, sent, monkeypat
     assert sent == ["wait"] * 5
 
 
+@pytest.mark.parametrize(("node", "messages"), [("wait", ["workers.run_executions"] * 8), ("work", ["workers.run_node"] * 32)])
+def test_many_that_go_on_at_once_share_messages_where_they_are_brief(sweeper, monkeypatch, node, messages):
+    sent: list[str] = []
+    make = handoff._messages
+    monkeypatch.setattr(handoff, "_messages", lambda ready, among: sent.extend(task for task, _, _ in make(ready, among)) or [])
+    wait = {"type": "control.delay", "config": {"seconds": 3600}}
+    work = {"type": "function", "config": {"function": "tests.count", "arguments": {}}}
+    version = make_version(document({"start": START, node: {"wait": wait, "work": work}[node]}, f"start -> {node}"))
+    for _ in range(32):
+        step(start_execution(workflow=version.workflow).execution_id)
+    sent.clear()
+    fetch("update node_run set status = 'waiting', wake_at = clock_timestamp() where key = %(key)s returning key", {"key": node})
+
+    assert sweeper.wake() == 32
+    assert sent == messages
+
+
 def test_everything_queued_is_sent_again_when_redis_lost_its_memory(sweeper, sent, redis):
     sweeper.check_epoch()
     assert sweeper.check_epoch() == 0
