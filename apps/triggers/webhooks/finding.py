@@ -18,30 +18,8 @@ from apps.workflows.models import Workflow, WorkflowVersion
 
 MAX_TOKEN = 64
 
-# The credential is one of the workspace, or one of another that is still shared with the author of the version: as for nodes.
-_COLUMNS = """
-       h.id, h.workspace_id, h.workflow_id, h.node_key, w.name, extract(epoch from clock_timestamp())::float8, v.id, v.start,
-       c.id, c.workspace_id, c.type, c.fields, c.sealed"""
-_CREDENTIAL = """
-  left join credential c on c.id = {credential} and (c.expires_at is null or c.expires_at > now())
-   and (c.workspace_id = h.workspace_id
-        or exists (select from accounts_user u
-                     join credential_grant g on g.credential_id = c.id
-                      and (g.user_id = u.id or g.team_id in (select m.team_id from team_member m where m.user_id = u.id))
-                    where u.id = v.created_by_id and u.is_active))"""
-_OPEN = f"""
-select {_COLUMNS}, h.config, h.needs_credential, h.respond_keys, h.has_siblings, null::uuid
-  from webhook h join workflow w on w.id = h.workflow_id and w.archived_at is null
-  join workflow_version v on v.id = w.published_version_id {_CREDENTIAL.format(credential="h.credential_id")}
- where h.token = %s and h.is_open
-"""  # noqa: S608  # constants, here and below
-_LISTENING = f"""
-select {_COLUMNS}, h.listening->'config', (h.listening->>'needs_credential')::boolean, h.listening->'respond_keys',
-       (h.listening->>'has_siblings')::boolean, h.listener_id
-  from webhook h join workflow w on w.id = h.workflow_id and w.archived_at is null
-  join workflow_version v on v.id::text = h.listening->>'version' {_CREDENTIAL.format(credential="(h.listening->>'credential')::uuid")}
- where h.token = %s and h.listening_until > clock_timestamp()
-"""  # noqa: S608
+_OPEN = "select * from webhook_open_v1(%s)"
+_LISTENING = "select * from webhook_listening_v1(%s)"
 
 
 class UnknownWebhookError(NotFoundError):
