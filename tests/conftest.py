@@ -10,12 +10,18 @@ from tests import services
 services.start()
 django.setup()
 
-from apps.core import quotas  # noqa: E402  # needs settings
+from django.conf import settings  # noqa: E402  # these need settings
+from redis import Redis  # noqa: E402
+
+from apps.core import quotas  # noqa: E402
 from apps.engine.outcomes import Failed  # noqa: E402
+from apps.executions import backlog  # noqa: E402
 from apps.executions.connection import close_pool  # noqa: E402
 from apps.nodes.contract import RunContext  # noqa: E402
 from apps.nodes.execute import perform  # noqa: E402
 from apps.nodes.registry import get_type  # noqa: E402
+
+redis = Redis.from_url(settings.REDIS_URL)
 
 # How long an example takes tells of the machine, not of the code.
 hypothesis.settings.register_profile("unhurried", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
@@ -33,6 +39,13 @@ def django_db_setup(django_db_setup):
     """The engine's own connections must be gone before the test database can be."""
     yield
     close_pool()
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(monkeypatch):
+    """Messages that other tests sent, and no worker took, would be a backlog; and calls that they made, counted against limits."""
+    redis.flushall()
+    monkeypatch.setattr(backlog, "_room", backlog.Room())
 
 
 @pytest.fixture(autouse=True)
