@@ -11,6 +11,7 @@ services.start()
 django.setup()
 
 from django.conf import settings  # noqa: E402  # these need settings
+from django.test import TransactionTestCase  # noqa: E402
 from redis import Redis  # noqa: E402
 
 from apps.core import quotas  # noqa: E402
@@ -20,7 +21,9 @@ from apps.executions.connection import close_pool  # noqa: E402
 from apps.nodes.contract import RunContext  # noqa: E402
 from apps.nodes.execute import perform  # noqa: E402
 from apps.nodes.registry import get_type  # noqa: E402
+from tests import database  # noqa: E402
 
+TransactionTestCase._fixture_teardown = lambda self: database.empty()
 redis = Redis.from_url(settings.REDIS_URL)
 
 # How long an example takes tells of the machine, not of the code.
@@ -35,8 +38,10 @@ def pytest_configure(config):
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup):
+def django_db_setup(django_db_setup, django_db_blocker):
     """The engine's own connections must be gone before the test database can be."""
+    with django_db_blocker.unblock():
+        database.remember()
     yield
     close_pool()
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,6 +25,7 @@ from apps.workflows.levels import PERMISSIONS
 from apps.workflows.models import Grant, Workflow
 from tests.api.clients import ORDER, ApiClient, client_of, make_organisation, make_workflow
 from tests.api.workspaces import join, make_folder, make_team, share, workspace_of
+from tests.database import Snapshot
 from tests.workers.driving import drive, run_queued
 
 pytestmark = pytest.mark.django_db
@@ -431,9 +433,38 @@ def test_every_method_of_an_address_is_listed_here(path):
     assert {route.method for route in ROUTES if route.address == path} == methods_of(f"api/v1/{path}")
 
 
+@dataclass(frozen=True)
+class Made:
+    """Ada and what is hers, made once for all tests of a process: it takes some forty requests."""
+
+    ada: UUID
+    things: dict[str, str]
+    rows: Snapshot
+
+
+@cache
+def once_made() -> Made:
+    ada = client_of(create_user(username="ada", password=None))
+    return Made(ada.user.pk, make_things(ada), Snapshot.take())
+
+
 @pytest.fixture
-def things(ada: ApiClient) -> dict[str, str]:
-    return make_things(ada)
+def made(db) -> Made:
+    is_first = once_made.cache_info().currsize == 0
+    made = once_made()
+    if not is_first:
+        made.rows.restore()
+    return made
+
+
+@pytest.fixture
+def ada(made: Made) -> ApiClient:
+    return client_of(User.objects.get(pk=made.ada))
+
+
+@pytest.fixture
+def things(made: Made) -> dict[str, str]:
+    return dict(made.things)
 
 
 def make_things(ada: ApiClient) -> dict[str, str]:

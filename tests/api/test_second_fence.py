@@ -11,7 +11,7 @@ from apps.accounts.api import authentication
 from apps.core.postgresql.base import WEB_ROLE
 from apps.workflows.models import WorkflowVersionQuerySet
 from tests.api.clients import ApiClient
-from tests.api.test_routes import ROUTES, Route, call, label, things  # noqa: F401  # a fixture
+from tests.api.test_routes import ROUTES, Route, ada, call, label, made, things  # noqa: F401  # fixtures
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -78,12 +78,12 @@ def role_in(client: ApiClient, path: str, monkeypatch) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize(("path", "status"), [("", 200), ("fail", 500)])
-def test_a_request_works_as_the_web_role_and_leaves_none_behind(path, status, ada, monkeypatch):
+def test_a_request_works_as_the_web_role_and_leaves_none_behind(path, status, ada, monkeypatch):  # noqa: F811
     ada.raise_request_exception = False
     assert role_in(ada, path, monkeypatch) == (WEB_ROLE, status)
 
 
-def test_a_browser_is_behind_the_fence_too(ada, client, monkeypatch):
+def test_a_browser_is_behind_the_fence_too(ada, client, monkeypatch):  # noqa: F811
     client.force_login(ada.user)
     assert role_in(client, "", monkeypatch) == (WEB_ROLE, 200)
 
