@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import schemathesis
-from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection, transaction
@@ -30,6 +29,7 @@ from apps.accounts.permissions import BUILT_IN_ROLES, Permission
 from apps.executions.actions import Start, start_executions
 from apps.workflows.models import WorkflowVersion
 from structforge.wsgi import application
+from tests import database
 from tests.api.clients import client_of
 from tests.api.test_routes import make_things
 from tests.api.workspaces import join, workspace_of
@@ -76,8 +76,7 @@ def world(django_db_setup, django_db_blocker) -> Iterator[World]:
         try:
             yield make_world()
         finally:
-            call_command("flush", verbosity=0, interactive=False)  # plants again what comes with the product
-            ContentType.objects.clear_cache()
+            database.empty()
 
 
 def make_world() -> World:
