@@ -66,7 +66,9 @@ def _let_in(request: HttpRequest, hook: Hook, tail: str) -> tuple[Hook, Call]:
     incoming = read(request, path=tail, max_bytes=hook.config.max_bytes)
     check_proof(hook, incoming)
     check_rate(hook)
-    return hook, _read(hook, incoming)
+    call = _read(hook, incoming)
+    receiving.refuse_too_deep(hook=hook, call=call)
+    return hook, call
 
 
 def _read(hook: Hook, incoming: Incoming) -> Call:

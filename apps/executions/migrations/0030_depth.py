@@ -1,0 +1,12 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("executions", "0029_iterations_together")]
+    operations = [
+        migrations.AlterField(
+            model_name="execution",
+            name="depth",
+            field=models.IntegerField(db_default=0, help_text="Executions that led to it, by calls, by events or over HTTP."),
+        ),
+    ]
