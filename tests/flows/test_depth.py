@@ -40,7 +40,6 @@ def itself(again: str) -> dict:
 @pytest.mark.timeout(600)
 def test_a_workflow_that_calls_its_own_webhook_ends_with_the_eleventh_execution(installation):
     password = installation.until(r"Login +admin / (\S+)")[1]
-    installation.until("is ready")
     address = installation.state["address"]
     with httpx2.Client(base_url=address, timeout=60) as client:
         answer = client.post("/api/v1/auth/login", json={"username": "admin", "password": password})
