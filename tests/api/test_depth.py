@@ -7,12 +7,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from apps.core.depth import HEADER, MAX_DEPTH, depth_in
+from apps.executions.bulk_reruns import advance_bulk_reruns
 from apps.executions.models import Execution, NodeRun
 from apps.triggers.events.delivering import deliver_due
 from apps.triggers.models import Event, Webhook, WebhookCall
 from tests.api.clients import make_workflow
 from tests.api.test_events import PAID, listener, send
 from tests.api.test_webhooks import Address, definition
+from tests.api.workspaces import workspace_of
 from tests.realtime.web import web
 from tests.workers.driving import drive, step
 from workers import aftermath
@@ -135,6 +137,12 @@ def test_what_follows_a_failure_is_as_deep_and_so_is_a_rerun_unless_the_request_
         again = ada.post_json(f"/executions/{origin.pk}/rerun", {}, 202, **{HEADER: said})["id"]
         assert Execution.objects.get(pk=again).depth == depth
     ada.post_json(f"/executions/{origin.pk}/rerun", {}, 422, **{HEADER: "11"})
+
+    bulk = {"workspace": str(workspace_of(ada).pk), "filters": {"trigger": "retry"}}
+    ada.post_json("/executions/rerun-bulk", bulk, 422, **{HEADER: "11"})
+    ada.post_json("/executions/rerun-bulk", bulk, 202, **{HEADER: "8"})
+    assert advance_bulk_reruns() == 1
+    assert Execution.objects.get(rerun_of__trigger="retry").depth == 8
 
 
 def run_all() -> None:

@@ -9,4 +9,9 @@ class Migration(migrations.Migration):
             name="depth",
             field=models.IntegerField(db_default=0, help_text="Executions that led to it, by calls, by events or over HTTP."),
         ),
+        migrations.AddField(
+            model_name="bulkrerun",
+            name="depth",
+            field=models.IntegerField(db_default=0, default=0, help_text="Executions that led to it."),
+        ),
     ]
