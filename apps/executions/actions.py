@@ -241,7 +241,7 @@ def _insert(
 def keep_depth(cursor: CursorWrapper, depth: int, execution_ids: Sequence[UUID]) -> None:
     """Note in the transaction of a start how many executions led to these. Most begin at 0, and cost nothing."""
     if depth and execution_ids:
-        cursor.execute("update execution set depth = %s where id = any (%s)", [depth, execution_ids])
+        cursor.execute("update execution set depth = %s where id = any (%s)", [depth, list(execution_ids)])
 
 
 def counted(start: str) -> str:

@@ -85,7 +85,8 @@ def send_webhook(delivery: Delivery) -> None:
 
 def _depth(delivery: Delivery) -> int:
     """Of the execution that it tells of: being told may start another one."""
-    return Execution.objects.filter(pk=delivery.execution_id).values_list("depth", flat=True).first() or 0
+    found = Execution.objects.filter(deliveries=delivery.pk)
+    return found.values_list("depth", flat=True).first() or 0
 
 
 def _mail(delivery: Delivery) -> tuple[str, str]:
