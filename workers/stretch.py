@@ -243,6 +243,7 @@ class Stretch:
             signal=(deferred or {}).get("signal"),
             connected_ports=frozenset(port for port, _ in node.out),
             starts_by_hand=node.key in self._graph.entries and self._starts_by_hand(),
+            depth=claim.depth,
         )
 
     def _starts_by_hand(self) -> bool:

@@ -8,10 +8,12 @@ from uuid import UUID, uuid4
 
 import orjson
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from apps.accounts.models import User
 from apps.core import quotas
 from apps.core.audit import Verb
+from apps.core.depth import check_depth
 from apps.core.ids import uuid7
 from apps.core.quotas import QuotaName
 from apps.engine.errors import ConflictError, InvalidError, NotFoundError
@@ -108,17 +110,20 @@ def start_execution(
     business_key: str = "",
     idempotency_key: str | None = None,
     priority: str | None = None,
+    depth: int = 0,
 ) -> Started:
     """Start a version of a workflow, the published one unless `version` names another.
 
     Inside `transaction.atomic()` the execution is made or undone with the caller's transaction; workers hear of it after the commit.
     Where a limit on executions at a time concerns it, it is `pending` until its turn comes.
-    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError, InvalidConcurrencyKeyError, QuotaExceededError.
+    `depth` is how many executions led to it.
+    Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError, InvalidConcurrencyKeyError, QuotaExceededError,
+    TooDeepError.
     """
     start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
-    return start_executions(workflow=workflow, version=version, starts=[start], started_by=started_by, trigger=trigger, priority=priority)[
-        0
-    ]
+    common: dict[str, Any] = {"started_by": started_by, "trigger": trigger, "priority": priority, "depth": depth}
+    [started] = start_executions(workflow=workflow, version=version, starts=[start], **common)
+    return started
 
 
 def start_executions(
@@ -130,6 +135,7 @@ def start_executions(
     trigger: str = "api",
     priority: str | None = None,
     among: int = 0,
+    depth: int = 0,
     statement: StartStatement = StartStatement(_START),
 ) -> list[Started]:
     """Start up to 1,000 executions of one version in one statement: all or none. As `start_execution` otherwise.
@@ -138,6 +144,7 @@ def start_executions(
     """
     if len(starts) > MAX_STARTS:
         raise TooManyStartsError(f"Found {len(starts)} starts; at most {MAX_STARTS} are taken at once.", found=len(starts))
+    check_depth(depth)
     check_not_archived(workflow)
     version = version or workflow.published_version
     if version is None:
@@ -147,7 +154,8 @@ def start_executions(
     priority = priority or plan["priority"] or ("high" if trigger in HIGH_PRIORITY_TRIGGERS else "normal")
     sent = backlog.starts_to_send(plan, priority, len(starts), among=among)
     # One statement, and so a transaction of its own where the caller has none open.
-    started = _insert(version, plan, starts, started_by=started_by, trigger=trigger, priority=priority, sent=sent, statement=statement)
+    common: dict[str, Any] = {"started_by": started_by, "trigger": trigger, "priority": priority, "depth": depth}
+    started = _insert(version, plan, starts, **common, sent=sent, statement=statement)
     ready = [
         Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
         for one in started[:sent]
@@ -186,6 +194,7 @@ def _insert(
     started_by: User | None,
     trigger: str,
     priority: str,
+    depth: int,
     sent: int,
     statement: StartStatement,
 ) -> list[Started]:
@@ -203,7 +212,7 @@ def _insert(
     user_id = started_by.id if started_by else None
     limits = quotas.limits_of(QuotaName.EXECUTIONS_PER_DAY, workspace_id=version.workspace_id, user_id=user_id)
     is_stored_limited = bool(quotas.limits_of(QuotaName.STORED_BYTES, workspace_id=version.workspace_id))
-    with transaction.atomic() if is_stored_limited else nullcontext(), quotas.refusing(limits), connection.cursor() as cursor:
+    with transaction.atomic() if is_stored_limited or depth else nullcontext(), quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
             counted(statement.sql) if limits else statement.sql,
             [
@@ -223,9 +232,16 @@ def _insert(
             ],
         )
         started = [Started(*row) for row in cursor.fetchall()]
+        keep_depth(cursor, depth, [one.execution_id for one in started if one.created])
         if is_stored_limited and any(one.created for one in started):
             quotas.check(QuotaName.STORED_BYTES, workspace_id=version.workspace_id, adding=0)
         return started
+
+
+def keep_depth(cursor: CursorWrapper, depth: int, execution_ids: Sequence[UUID]) -> None:
+    """Note in the transaction of a start how many executions led to these. Most begin at 0, and cost nothing."""
+    if depth and execution_ids:
+        cursor.execute("update execution set depth = %s where id = any (%s)", [depth, list(execution_ids)])
 
 
 def counted(start: str) -> str:

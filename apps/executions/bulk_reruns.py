@@ -12,6 +12,7 @@ from apps.accounts.models import User, Workspace
 from apps.accounts.permissions import Permission
 from apps.accounts.queries import require_in
 from apps.core.audit import Verb, record
+from apps.core.depth import check_depth
 from apps.engine.errors import ConflictError, InvalidError, NotFoundError, StructForgeError
 from apps.engine.rerun_places import Place
 from apps.executions.connection import fetch
@@ -54,11 +55,14 @@ def create_bulk_rerun(
     rate_per_minute: int = 60,
     canary: int = 1,
     max_failures: int = 0,
+    depth: int = 0,
 ) -> BulkRerun:
     """Have the ended ones of these executions run again, the oldest first.
 
-    Raises NothingMatchesError, TooManyExecutionsError, NotAllowedInWorkspaceError.
+    depth   executions that led to this request
+    Raises NothingMatchesError, TooManyExecutionsError, NotAllowedInWorkspaceError, TooDeepError.
     """
+    check_depth(depth)
     require_in(user, workspace, Permission.WORKFLOW_RUN)
     found = executions.visible_to(user).filter(workspace=workspace, status__in=ENDED_EXECUTION)
     ids = list(found.order_by("created_at", "id").values_list("pk", flat=True)[: MAX_ITEMS + 1])
@@ -76,6 +80,7 @@ def create_bulk_rerun(
             canary=canary,
             max_failures=max_failures,
             total=len(ids),
+            depth=depth,
         )
         BulkRerunItem.objects.bulk_create([BulkRerunItem(bulk=bulk, execution_id=each) for each in ids], batch_size=1000)
         record(Verb.BULK_RERUN_STARTED, bulk, after={"from": bulk.origin, "version": version, "total": len(ids)})
@@ -144,6 +149,7 @@ def _start(item: BulkRerunItem) -> None:
             started_by=bulk.created_by,
             idempotency_key=f"bulk-rerun:{bulk.pk}:{item.execution_id}",
             priority="normal",
+            depth=bulk.depth,
         )
         changes = {"status": BulkRerunItem.Status.RUNNING, "rerun_id": made.execution_id}
     except StructForgeError as error:

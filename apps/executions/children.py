@@ -7,6 +7,7 @@ from uuid import UUID
 import orjson
 
 from apps.core import object_store
+from apps.core.depth import MAX_DEPTH
 from apps.core.ids import uuid7
 from apps.engine.graph import GraphNode
 from apps.engine.input_schema import input_problems
@@ -19,7 +20,6 @@ from apps.executions.protocol import Claim, Ready, ready_of
 from apps.executions.settlement import End, end_of
 
 SIGNAL = "$child"
-MAX_DEPTH = 10
 
 _TARGET = """
 select w.name, w.archived_at is not null as is_archived, v.id as version_id, v.start, e.depth
@@ -77,7 +77,8 @@ def _fault(call: StartChild, row: Mapping[str, Any]) -> NodeError | None:
         what = "published version" if call.version is None else f"version {call.version}"
         return NodeError("child_not_startable", f"Workflow '{row['name']}' has no {what}.", details)
     if row["depth"] >= MAX_DEPTH:
-        message = f"Workflow '{row['name']}' would be the {MAX_DEPTH + 1}th inside another; at most {MAX_DEPTH} are allowed."
+        led = f"{row['depth'] + 1} executions would have led to workflow '{row['name']}'"
+        message = f"{led}, by calls, by events or over HTTP; at most {MAX_DEPTH} are allowed."
         return NodeError("too_deep", message, {**details, "depth": row["depth"]})
     if problems := input_problems(row["start"].get("input_schema"), call.input):
         message = f"The input does not fit the inputs of workflow '{row['name']}': {problems[0].pointer or '/'}: {problems[0].message}"

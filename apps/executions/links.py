@@ -14,14 +14,14 @@ from apps.workflows.models import ShareLink
 
 
 @transaction.atomic
-def start_by_link(*, link: ShareLink, input: Mapping[str, Any] | None) -> Started:
+def start_by_link(*, link: ShareLink, input: Mapping[str, Any] | None, depth: int = 0) -> Started:
     """Start the published version of the link's workflow for whoever has the link; that is one use of it, unless the start is refused.
 
     Raises LinkNotFoundError when it was used up meanwhile, and what `start_execution` raises.
     """
     with acting(via="link"):
         use_link(link=link)
-        started = start_execution(workflow=link.workflow, input=input, trigger="link")
+        started = start_execution(workflow=link.workflow, input=input, trigger="link", depth=depth)
         LinkStart.objects.create(execution_id=started.execution_id, link=link)
     return started
 

@@ -70,7 +70,7 @@ class Execution(models.Model):
     )
     parent_try = models.IntegerField(null=True, blank=True, help_text="Try of that node run, without those lost with their workers.")
     parent_waits = models.BooleanField(db_default=False, help_text="That node run waits for its end.")
-    depth = models.IntegerField(db_default=0, help_text="Executions above it.")
+    depth = models.IntegerField(db_default=0, help_text="Executions that led to it, by calls, by events or over HTTP.")
 
     objects = ExecutionQuerySet.as_manager()
 

@@ -50,6 +50,7 @@ class BulkRerun(BaseModel):
     total = models.IntegerField()
     status = models.CharField(max_length=16, choices=Status, default=Status.RUNNING)
     reason = models.CharField(max_length=32, blank=True, help_text="Why it stopped: canary_failed, too_many_failures, not_allowed.")
+    depth = models.IntegerField(db_default=0, default=0, help_text="Executions that led to it.")
     next_at = models.DateTimeField(db_default=Now(), help_text="When the next may begin.")
     finished_at = models.DateTimeField(null=True, blank=True)
 

@@ -117,6 +117,7 @@ class Claim:
     is_limited   a limit on executions at a time concerns it: its end may let another one in
     holds   keys of nodes that are held, though these were not; what rides along must not begin either
     breakpoints   of a test run, as the column of the execution has them
+    depth   executions that led to this one
     """
 
     execution_id: UUID
@@ -135,6 +136,7 @@ class Claim:
     is_limited: bool = False
     holds: frozenset[str] = frozenset()
     breakpoints: Mapping[str, Any] | None = None
+    depth: int = 0
 
 
 _CLAIM = f"""
@@ -156,7 +158,7 @@ with holds as materialized (
 )
 select e.workspace_id, e.workflow_id, e.version_id, e.priority, e.trigger, e.business_key, e.variables, e.created_at::text, e.is_limited,
        case when %(wants_input)s then e.input end as input, (select array_agg(h.node_key) from holds h) as holds,
-       e.breakpoints,
+       e.breakpoints, e.depth,
        -- A claim without an effect need not survive a crash of the database: its random token makes the settle of a lost claim fail.
        case when not %(begins_effect)s then set_config('synchronous_commit', 'off', true) end,
        (select jsonb_agg(to_jsonb(c) || jsonb_build_object('live', (
@@ -280,8 +282,8 @@ def claim_of(execution_id: UUID, row: Mapping[str, Any]) -> Claim:
         for run in row["runs"]
     )
     upstream = {key: Upstream(*values) for key, values in (row["upstream"] or {}).items()}
-    names = ("workspace_id", "workflow_id", "version_id", "priority", "trigger", "business_key", "variables", "is_limited", "breakpoints")
-    shared = {name: row[name] for name in names}
+    names = ("workspace_id", "workflow_id", "version_id", "priority", "trigger", "business_key", "variables", "is_limited")
+    shared = {name: row[name] for name in (*names, "breakpoints", "depth")}
     around = Around(**row["around"]) if row.get("around") else None
     return Claim(
         execution_id=execution_id,

@@ -1,6 +1,7 @@
 """Running an ended execution again, from the start or from a node: always a new execution, the old one stays as it is."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from uuid import UUID
@@ -10,6 +11,7 @@ from django.db import connection, transaction
 
 from apps.accounts.models import User
 from apps.core import quotas
+from apps.core.depth import check_depth
 from apps.core.ids import uuid7
 from apps.core.quotas import QuotaName
 from apps.engine.planner import Settled
@@ -18,7 +20,7 @@ from apps.engine.rerun_tree import RerunTree, plan_tree
 from apps.engine.reruns import Compiled, NothingToRerunError, RerunPlan, UnknownNodeError
 from apps.engine.statuses import SETTLED_EXECUTION, NodeRunStatus
 from apps.executions import admission, handoff, protocol
-from apps.executions.actions import WorkflowNotPublishedError, WrongStatusError, check_input, counted
+from apps.executions.actions import WorkflowNotPublishedError, WrongStatusError, check_input, counted, keep_depth
 from apps.executions.answers import check_answers_stand
 from apps.executions.models import Execution, NodeRun
 from apps.executions.protocol import Ready
@@ -155,14 +157,18 @@ def rerun_execution(
     idempotency_key: str | None = None,
     priority: str | None = None,
     trigger: str = "rerun",
+    depth: int = 0,
 ) -> Rerunning:
     """Make a new execution that runs an ended one again, linked to it by `rerun_of`. Where a limit concerns it, it stands in line.
 
-    Raises as `prepare_rerun` does, InvalidConcurrencyKeyError, QuotaExceededError.
+    depth   executions that led to this request; it counts where it is more than what led to the old execution
+    Raises as `prepare_rerun` does, InvalidConcurrencyKeyError, QuotaExceededError, TooDeepError.
 
     A node that runs again does so under a new idempotency key, since that is made of the execution it runs in: the other side takes it
     for a new request.
     """
+    depth = max(depth, execution.depth)
+    check_depth(depth)
     prepared = prepare_rerun(execution=execution, asked=asked)
     priority = priority or prepared.version.start["priority"] or "high"
     graph, found = prepared.compiled.graph, prepared.plan.frontier
@@ -183,6 +189,7 @@ def rerun_execution(
             **admission.place_in_line(prepared.version.start, input=given, variables=prepared.variables),
         },
         ready=entries,
+        depth=depth,
     )
     if is_limited:
         transaction.on_commit(lambda: admission.admit(workspace_id=execution.workspace_id, workflow_id=execution.workflow_id), robust=True)
@@ -192,7 +199,7 @@ def rerun_execution(
     return Rerunning(execution_id, created, prepared)
 
 
-def _insert(prepared: Prepared, *, new: Mapping[str, Any], ready: list[Any]) -> tuple[UUID, bool, bool]:
+def _insert(prepared: Prepared, *, new: Mapping[str, Any], ready: list[Any], depth: int) -> tuple[UUID, bool, bool]:
     execution, graph, tree = prepared.execution, prepared.compiled.graph, prepared.tree
     given = outputs_given(graph, tree, prepared.outputs, execution.workspace_id)
     edited = {(one["key"], one["path"]) for one in given}
@@ -205,7 +212,7 @@ def _insert(prepared: Prepared, *, new: Mapping[str, Any], ready: list[Any]) -> 
         loops_document(graph, tree, edited, stored_items(execution, prepared.items)),
     )
     limits = quotas.limits_of(QuotaName.EXECUTIONS_PER_DAY, workspace_id=execution.workspace_id, user_id=new["started_by"])
-    with quotas.refusing(limits), connection.cursor() as cursor:
+    with transaction.atomic() if depth else nullcontext(), quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
             counted(_RERUN) if limits else _RERUN,
             [
@@ -216,6 +223,7 @@ def _insert(prepared: Prepared, *, new: Mapping[str, Any], ready: list[Any]) -> 
             ],
         )
         execution_id, created, is_limited = cursor.fetchone()
+        keep_depth(cursor, depth, [execution_id] if created else [])
     return execution_id, created, is_limited
 
 

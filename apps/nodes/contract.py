@@ -69,6 +69,7 @@ class RunContext:
     credentials       {slot: credential} that the node names, open for this node run; they share one redactor
     connected_ports   ports that an edge leaves from
     starts_by_hand    the workflow has a `trigger.manual`: that is the trigger that is meant where nothing says which
+    depth             executions that led to this one; a node that may start others over HTTP says one more in the header of `core.depth`
     """
 
     execution_id: str
@@ -86,6 +87,7 @@ class RunContext:
     signal: Any = None
     connected_ports: frozenset[str] = frozenset()
     starts_by_hand: bool = False
+    depth: int = 0
     settings: Mapping[str, Any] = field(default_factory=dict)
     credentials: Mapping[str, HeldCredential] = field(default_factory=dict)
     _cancelled: threading.Event = field(default_factory=threading.Event)

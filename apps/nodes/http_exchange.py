@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import httpx2
 
+from apps.core import depth
 from apps.nodes import egress
 from apps.nodes.contract import NodeFailure
 from apps.nodes.credentials import Authentication, HeldCredential
@@ -17,7 +18,7 @@ MAX_REDIRECTS = 3
 _HOST = re.compile(rb"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 # What another origin may see of the headers of a request: none that could be a credential.
-_SAFE_HEADERS = frozenset(("accept", "accept-encoding", "accept-language", "content-type", "user-agent"))
+_SAFE_HEADERS = frozenset(("accept", "accept-encoding", "accept-language", "content-type", "user-agent", depth.HEADER))
 _OF_CONTENT = frozenset(("content-type", "content-length", "transfer-encoding"))
 
 

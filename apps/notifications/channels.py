@@ -10,6 +10,8 @@ import orjson
 from django.conf import settings
 from django.core.mail import EmailMessage
 
+from apps.core import depth
+from apps.executions.models import Execution
 from apps.nodes.contract import NodeFailure
 from apps.nodes.egress import Call
 from apps.nodes.http_exchange import exchange, url_fault
@@ -70,7 +72,8 @@ def send_webhook(delivery: Delivery) -> None:
         raise NotTakenError("invalid_url", f"It cannot be called: {fault}", is_final=True)
     body = orjson.dumps(delivery.payload)
     signed = headers(secrets_of(delivery.workspace_id), message_id=str(delivery.pk), timestamp=int(time.time()), body=body)
-    request = httpx2.Request("POST", url, content=body, headers={"content-type": "application/json", **signed})
+    said = {"content-type": "application/json", depth.HEADER: str(_depth(delivery) + 1)}
+    request = httpx2.Request("POST", url, content=body, headers={**said, **signed})
     try:
         reply = exchange(request, call=Call(WEBHOOK_SECONDS), max_bytes=MAX_REPLY_BYTES, max_redirects=0)
     except NodeFailure as failure:
@@ -78,6 +81,12 @@ def send_webhook(delivery: Delivery) -> None:
         raise NotTakenError(error.code, error.message) from failure
     if not 200 <= reply.status < 300:
         raise NotTakenError("http_status", f"It answered {reply.status}, expected 2xx.", is_final=reply.status == GONE)
+
+
+def _depth(delivery: Delivery) -> int:
+    """Of the execution that it tells of: being told may start another one."""
+    found = Execution.objects.filter(deliveries=delivery.pk)
+    return found.values_list("depth", flat=True).first() or 0
 
 
 def _mail(delivery: Delivery) -> tuple[str, str]:

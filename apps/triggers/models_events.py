@@ -56,7 +56,7 @@ class Event(models.Model):
     subject = models.CharField(max_length=MAX_ID, blank=True, default="", help_text="Correlation key of the nodes that it wakes.")
     time = models.DateTimeField(help_text="When it happened, as the sender says.")
     data = models.JSONField(null=True, blank=True)
-    depth = models.IntegerField(db_default=0, default=0, help_text="Events that led to it.")
+    depth = models.IntegerField(db_default=0, default=0, help_text="Executions that led to it.")
     sent_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(db_default=Now())
     delivered_at = models.DateTimeField(null=True, blank=True)

@@ -235,10 +235,10 @@ def test_events_that_lead_to_themselves_come_to_an_end(ada):
             break
         for execution_id in open_ones:
             drive(execution_id)
-    assert sorted(Event.objects.values_list("depth", flat=True)) == list(range(10))
-    last = Event.objects.get(depth=9)
+    assert sorted(Event.objects.values_list("depth", flat=True)) == list(range(1, 12))
+    last = Event.objects.get(depth=11)
     assert (last.started, [problem["code"] for problem in last.problems]) == ([], ["too_deep"])
-    assert Execution.objects.filter(trigger="event").count() == 9
+    assert Execution.objects.filter(trigger="event").count() == 10
 
 
 def test_rows_of_a_host_program_are_a_source(ada):

@@ -5,7 +5,7 @@ import hashlib
 import hmac
 import json
 import threading
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.audit.models import AuditEntry
 from apps.executions.connection import fetch
 from apps.executions.models import Execution
+from apps.quotas.actions import measure
 from apps.triggers.models import Webhook, WebhookCall
 from apps.triggers.webhooks import rates
 from apps.triggers.webhooks.actions import PRUNE
@@ -530,3 +531,14 @@ def test_calls_are_forgotten_after_their_time(opened):
     WebhookCall.objects.filter(pk=old.pk).update(created_at="2020-01-01T00:00:00Z")
     assert len(fetch(PRUNE, {"limit": 10})) == 1
     assert WebhookCall.objects.count() == 1
+
+
+def test_what_webhooks_and_events_brought_counts_among_the_stored_bytes(ada, opened):
+    workspace, address = workspace_of(ada), opened({"dedup_key": "${request.body.id}"})
+    address.send({"id": 1})
+    before = measure(workspace_id=workspace.pk).bytes
+    WebhookCall.objects.update(body={"random": [uuid4().hex for _ in range(300)]})
+    with_call = measure(workspace_id=workspace.pk).bytes
+    assert before + 9_600 < with_call < before + 20_000
+    ada.post_json("/events", {"type": "order.paid", "data": [uuid4().hex for _ in range(300)]}, 202)
+    assert with_call + 9_600 < measure(workspace_id=workspace.pk).bytes < with_call + 20_000

@@ -99,6 +99,13 @@ class TestRequest:
 
         assert seen(server).headers.get("Idempotency-Key") == key
 
+    def test_says_how_many_executions_led_to_it_whatever_the_node_says(self, server):
+        server.expect_request("/").respond_with_data("")
+
+        output_of("http.request", {"url": server.url_for("/"), "headers": {"x-STRUCTFORGE-depth": 0}}, depth=6)
+
+        assert seen(server).headers.getlist("X-StructForge-Depth") == ["7"]
+
     def test_keeps_no_cookie_of_one_request_for_another(self, server):
         server.expect_request("/").respond_with_data("", headers={"Set-Cookie": "session=of-somebody-else"})
 
@@ -322,7 +329,7 @@ class TestRedirect:
             output_of("http.request", {"url": url, "method": "POST", "headers": headers})
             heard = dict(seen(other).headers)
 
-        assert heard["Accept"] == "text/plain"
+        assert (heard["Accept"], heard["X-Structforge-Depth"]) == ("text/plain", "1")
         assert heard["Host"] == f"{other.host}:{other.port}"
         assert not {"Authorization", "X-Api-Key", "Cookie", "Idempotency-Key"} & heard.keys()
         assert seen(server).headers["X-Api-Key"] == "secret"

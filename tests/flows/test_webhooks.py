@@ -86,10 +86,15 @@ def installation(folder: Path, addresses: dict[str, str]) -> Iterator[Installati
 
 
 def publish(client: httpx2.Client, name: str) -> str:
-    made = client.post("/api/v1/workflows", json={"definition": definition(name), "publish": True})
+    return publish_definition(client, definition(name))[1]
+
+
+def publish_definition(client: httpx2.Client, document: dict[str, Any]) -> tuple[str, str]:
+    """Id of the workflow, and path of its webhook."""
+    made = client.post("/api/v1/workflows", json={"definition": document, "publish": True})
     assert made.status_code == 201, made.text
     (webhook,) = client.get("/api/v1/webhooks", params={"workflow": made.json()["id"]}).json()["results"]
-    return httpx2.URL(webhook["url"]).path
+    return made.json()["id"], httpx2.URL(webhook["url"]).path
 
 
 @pytest.mark.timeout(600)

@@ -100,6 +100,7 @@ def test_a_webhook_is_signed_with_the_key_of_the_workspace(server):
     assert delivery.state == "delivered"
     [(request, _)] = server.log
     assert request.headers["webhook-id"] == str(delivery.id)
+    assert request.headers["x-structforge-depth"] == "1"
     assert is_signed(request, keys.secrets_of(execution.workspace_id)[0])
     assert not is_signed(request, keys.secrets_of(make_workspace("bob").pk)[0])
     told = json.loads(request.get_data())

@@ -6,13 +6,14 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 
+from apps.core import depth
 from apps.credentials.types.base import HttpCredentialType, HttpFields, register
 from apps.nodes.credentials import Authentication
 from apps.nodes.egress import Call
 from apps.nodes.secret import Secret
 
 _LINE = re.compile(r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?")
-_BUILT_BY_US = frozenset(("connection", "content-length", "host", "transfer-encoding"))
+_BUILT_BY_US = frozenset(("connection", "content-length", "host", "transfer-encoding", depth.HEADER))
 
 
 def _one_line(secret: Secret) -> Secret:

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from apps.accounts.permissions import Permission
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer
+from apps.core.depth import depth_in
 from apps.dialects.api.process_serializers import (
     HistoryOutput,
     InstanceInput,
@@ -62,7 +63,8 @@ class InstancesView(APIView):
         definition = queries.get_definition(request.user, data.pop("process_definition_id"), Permission.WORKFLOW_RUN)
 
         def start() -> dict[str, Any]:
-            started = start_instance(definition=definition, started_by=request.user, **data)
+            depth = depth_in(request.headers)
+            started = start_instance(definition=definition, started_by=request.user, depth=depth, **data)
             instance = queries.get_instance(request.user, started.execution_id)
             return dict(OneInstanceOutput(instance, context={"runs": queries.list_step_runs(request.user, instance.pk)}).data)
 

@@ -14,6 +14,7 @@ from apps.accounts.permissions import Permission
 from apps.accounts.queries import get_workspace
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer
+from apps.core.depth import depth_in
 from apps.dialects.api.services import ERRORS, PAGE_PARAMETERS, WorkspaceQuery
 from apps.dialects.api.step_serializers import (
     ExecutionOfTemplateInput,
@@ -63,10 +64,14 @@ def shown_execution(user: User, execution_id: UUID) -> Mapping[str, Any]:
 
 def started(request: Request, template: StepTemplate, data: dict[str, Any]) -> Response:
     """Start a template, and answer with the execution."""
-    executed_by = data.pop("executed_by") or request.user.username[:64]
+    common = {
+        "started_by": request.user,
+        "executed_by": data.pop("executed_by") or request.user.username[:64],
+        "depth": depth_in(request.headers),
+    }
 
     def start() -> dict[str, Any]:
-        one = actions.start_template(template=template, started_by=request.user, executed_by=executed_by, **data)
+        one = actions.start_template(template=template, **common, **data)
         return dict(shown_execution(request.user, one.execution_id))
 
     made = made_once(request, workspace_id=template.workflow.workspace_id, make=start)

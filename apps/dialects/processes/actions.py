@@ -78,6 +78,7 @@ def start_instance(
     variables: Mapping[str, Any],
     started_by: User,
     business_key: str = "",
+    depth: int = 0,
 ) -> Started:
     """Start an instance. Raises as `start_execution` does; faults of the variables are at `/variables`."""
     version = definition.workflow.published_version
@@ -90,6 +91,7 @@ def start_instance(
             input={**{name: value for name, value in variables.items() if name != INITIATOR or not known}, **initiator},
             started_by=started_by,
             business_key=business_key,
+            depth=depth,
         )
     except InvalidInputError as error:
         errors = [{**each, "pointer": f"/variables{each['pointer']}"} for each in error.details["errors"]]

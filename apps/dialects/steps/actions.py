@@ -115,10 +115,11 @@ def start_template(
     input: Mapping[str, Any],
     executed_by: str,
     remarks: str,
+    depth: int = 0,
 ) -> Started:
     """Start an execution of an active template. Raises as `start_execution` does."""
     with transaction.atomic():
-        started = start_execution(workflow=template.workflow, input=input, started_by=started_by)
+        started = start_execution(workflow=template.workflow, input=input, started_by=started_by, depth=depth)
         ExecutionRemark.objects.create(execution_id=started.execution_id, executed_by=executed_by, remarks=remarks)
     return started
 

@@ -14,6 +14,7 @@ from apps.accounts.permissions import Permission
 from apps.accounts.queries import get_workspace
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer, InputSerializer, JsonObject
+from apps.core.depth import depth_in
 from apps.executions import queries
 from apps.executions.api.answers_once import IDEMPOTENCY_KEY, IS_REPLAYED, made_once
 from apps.executions.api.reruns import OriginField
@@ -123,10 +124,10 @@ class BulkRerunsView(APIView):
         data = BulkRerunInput.read_body(request)
         workspace = get_workspace(request.user, data.pop("workspace"), Permission.WORKFLOW_RUN)
         executions = queries.list_executions(request.user, Filters(**data.pop("filters", {})))
-        origin = data.pop("from")
+        origin, depth = data.pop("from"), depth_in(request.headers)
 
         def make() -> dict[str, Any]:
-            bulk = create_bulk_rerun(user=request.user, workspace=workspace, executions=executions, origin=origin, **data)
+            bulk = create_bulk_rerun(user=request.user, workspace=workspace, executions=executions, origin=origin, depth=depth, **data)
             return dict(BulkRerunOutput(bulk).data)
 
         made = made_once(request, workspace_id=workspace.pk, make=make)

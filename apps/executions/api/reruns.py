@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.core.api.serializers import ErrorSerializer, InputSerializer, JsonObject
+from apps.core.depth import depth_in
 from apps.engine.rerun_places import Place
 from apps.engine.rerun_tree import LoopAgain
 from apps.executions import queries
@@ -212,7 +213,8 @@ class RerunView(APIView):
             return Response(_shown(prepare_rerun(execution=execution, asked=asked)))
 
         def rerun() -> Rerunning:
-            return rerun_execution(execution=execution, asked=asked, started_by=request.user, priority=priority)
+            depth = depth_in(request.headers)
+            return rerun_execution(execution=execution, asked=asked, started_by=request.user, priority=priority, depth=depth)
 
         def make() -> dict[str, Any]:
             [made] = start_calling_back(workspace_id=execution.workspace_id, url=callback_url, start=lambda: [rerun()])

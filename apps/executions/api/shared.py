@@ -21,6 +21,7 @@ from rest_framework.views import APIView
 
 from apps.core import fence
 from apps.core.api.serializers import AnyJson, ErrorSerializer, InputSerializer, JsonObject
+from apps.core.depth import depth_in
 from apps.executions import queries
 from apps.executions.api.serializers import STATUSES
 from apps.executions.links import get_started, start_by_link
@@ -128,7 +129,7 @@ class SharedStartView(_PublicLinkView):
         link = self._open(request, token, Level.EXECUTOR, password=data["password"])
         limit(request, "link_start", _of_caller(request, link))
         limit(request, "link_start_all", str(link.pk))
-        started = start_by_link(link=link, input=data["input"])
+        started = start_by_link(link=link, input=data["input"], depth=depth_in(request.headers))
         url = reverse("shared-execution", args=[token, started.execution_id])
         return Response({"id": started.execution_id, "url": url}, status=202, headers={"Location": url})
 

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.models import User
 from apps.core.api.serializers import ErrorSerializer
+from apps.core.depth import depth_in
 from apps.executions import actions, queries
 from apps.executions.actions import Start, Started
 from apps.executions.api.answers_once import IDEMPOTENCY_KEY, IS_REPLAYED, Made, made_once
@@ -43,7 +44,7 @@ class ExecutionStartView(APIView):
 
         def start() -> dict[str, Any]:
             url = data["callback_url"]
-            [started] = start_calling_back(workspace_id=workspace_id, url=url, start=lambda: [_start(request.user, target, data)])
+            [started] = start_calling_back(workspace_id=workspace_id, url=url, start=lambda: [_start(request, target, data)])
             return _accepted(started)
 
         return answer(made_once(request, workspace_id=workspace_id, make=start), wanted)
@@ -65,7 +66,7 @@ class BulkStartView(APIView):
 
         def start() -> dict[str, Any]:
             url = data["callback_url"]
-            started = start_calling_back(workspace_id=workspace_id, url=url, start=lambda: _start_all(request.user, target, data))
+            started = start_calling_back(workspace_id=workspace_id, url=url, start=lambda: _start_all(request, target, data))
             return {"executions": [{"id": one.execution_id, "created": one.created} for one in started]}
 
         made = made_once(request, workspace_id=workspace_id, make=start)
@@ -94,27 +95,29 @@ def links_of(execution_id: UUID) -> dict[str, str]:
     }
 
 
-def _start(user: User, target: Startable, data: dict[str, Any]) -> Started:
+def _start(request: Request, target: Startable, data: dict[str, Any]) -> Started:
     start = {
         "workflow": target.workflow,
         "version": target.version,
         "input": data["input"],
-        "started_by": user,
+        "started_by": request.user,
         "business_key": data["business_key"],
         "priority": data["priority"],
+        "depth": depth_in(request.headers),
     }
     if data["breakpoints"] is None:
         return actions.start_execution(**start)
     return start_test_run(**start, breakpoints=[Breakpoint(**each) for each in data["breakpoints"]])
 
 
-def _start_all(user: User, target: Startable, data: dict[str, Any]) -> list[Started]:
+def _start_all(request: Request, target: Startable, data: dict[str, Any]) -> list[Started]:
     return actions.start_executions(
         workflow=target.workflow,
         version=target.version,
         starts=[Start(**start) for start in data["starts"]],
-        started_by=user,
+        started_by=request.user,
         priority=data["priority"],
+        depth=depth_in(request.headers),
     )
 
 

@@ -8,6 +8,7 @@ from django.db import connection, transaction
 from apps.core.ids import uuid7
 from apps.engine.graph import Graph
 from apps.executions import handoff, protocol
+from apps.executions.actions import keep_depth
 from apps.executions.graphs import graphs
 from apps.executions.models import Execution, FollowUp
 from apps.executions.protocol import Ready
@@ -44,6 +45,7 @@ def start_compensation(follow_up: FollowUp) -> UUID:
             [origin.pk, execution_id, orjson.dumps(entry).decode(), reads, f"{protocol.DUE_SECONDS} s"],
         )
         (priority,) = cursor.fetchone()
+        keep_depth(cursor, origin.depth, [execution_id])
     ready = Ready(execution_id, origin.version_id, first.key, "", first.traits.queue, priority)
     transaction.on_commit(lambda: handoff.send([ready]), robust=True)
     return execution_id

@@ -73,6 +73,7 @@ def _start_retry(follow_up: FollowUp) -> UUID:
         trigger=Kind.RETRY,
         business_key=origin.business_key,
         priority=origin.priority,
+        depth=origin.depth,
     )
     pass_on_callback(origin=origin, retry_id=started.execution_id)
     return started.execution_id
@@ -84,7 +85,7 @@ def _start_error_workflow(follow_up: FollowUp) -> UUID:
     workflow = Workflow.objects.filter(pk=workflow_id, workspace_id=origin.workspace_id).first()
     if workflow is None:
         raise ErrorWorkflowGoneError(f"The workspace has no workflow {workflow_id}, which was to deal with the failure.")
-    return start_execution(workflow=workflow, input=account_of(origin), trigger=Kind.ERROR).execution_id
+    return start_execution(workflow=workflow, input=account_of(origin), trigger=Kind.ERROR, depth=origin.depth).execution_id
 
 
 _START = {Kind.COMPENSATION: start_compensation, Kind.RETRY: _start_retry, Kind.ERROR: _start_error_workflow}

@@ -11,6 +11,7 @@ import httpx2
 from django.utils import timezone
 from pydantic import AfterValidator, Field
 
+from apps.core import depth
 from apps.engine.json_values import InvalidJsonError, loads
 from apps.engine.outcomes import Failed, NodeError, Outcome, Succeeded
 from apps.engine.pointers import pointer_to
@@ -96,7 +97,8 @@ class HttpRequest(NodeType[HttpRequestConfig]):
 
     The body is JSON, text, or base64 text beside "encoding": "base64"; null when there is none.
     Only public addresses are called, and those that the operator allows. A credential of the node is attached to the request where its
-    allowed hosts name the host, and is left behind by a redirect to another origin.
+    allowed hosts name the host, and is left behind by a redirect to another origin. Each request says in the
+    header X-StructForge-Depth how many executions led to it, so that workflows that call themselves over HTTP come to an end.
     """
 
     name = "http.request"
@@ -178,6 +180,7 @@ def _request(config: HttpRequestConfig, context: RunContext) -> httpx2.Request:
     if config.body is not None:
         headers["content-type"] = _CONTENT_TYPES[config.body_format]
     headers |= {name.lower(): str(value) for name, value in config.headers.items()}
+    headers[depth.HEADER] = str(context.depth + 1)  # whatever the node says: a loop must not begin anew at each turn
     url = httpx2.URL(config.url).copy_merge_params(config.query)
     match config.body_format:
         case "json" if config.body is not None:

@@ -30,7 +30,8 @@ class Call(NodeType[CallConfig]):
     """Start another workflow; the output is its output, or {"execution": id} where nobody waits for the end.
 
     A waiting node holds no process. When it is cancelled, or its execution is, what it has started is cancelled as well; when that fails
-    or is cancelled, the node fails. Each attempt starts an execution of its own. Workflows call each other at most 10 deep.
+    or is cancelled, the node fails. Each attempt starts an execution of its own. At most 10 executions
+    lead to another, by calls, by events or over HTTP.
     """
 
     name = "workflow.call"
@@ -45,7 +46,7 @@ class Call(NodeType[CallConfig]):
         "child_cancelled": "the execution was cancelled; `details` has its id",
         "child_not_startable": "the workflow is gone, archived or unpublished, or has no such version",
         "invalid_input": "the input does not fit the inputs of the workflow",
-        "too_deep": "the call would be the eleventh inside another",
+        "too_deep": "more than 10 executions would have led to the one that it starts",
     }
     example: ClassVar = {"workflow": "0190a5c4-7a2e-7c3e-9f54-0c7f5c1f7d11", "input": {"order": "${input.order}"}}
     Config: ClassVar = CallConfig

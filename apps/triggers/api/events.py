@@ -18,6 +18,7 @@ from apps.accounts.queries import get_workspace
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.parsers import read_bounded
 from apps.core.api.serializers import AnyJson, ErrorSerializer, InputSerializer
+from apps.core.depth import depth_in
 from apps.engine.errors import NotFoundError
 from apps.triggers.events.cloudevents import UnsupportedEventError, read_events
 from apps.triggers.events.sending import send_events
@@ -132,7 +133,7 @@ class EventsView(APIView):
             events = read_events(body, content_type=request.content_type or "", headers=headers, max_bytes=settings.MAX_BODY_BYTES)
         except UnsupportedEventError as error:
             raise UnsupportedMediaType(request.content_type, detail=error.message) from error
-        kept = send_events(workspace_id=workspace.pk, events=events, origin=Event.Origin.API, sent_by=request.user)
+        kept = send_events(workspace_id=workspace.pk, events=events, origin=Event.Origin.API, sent_by=request.user, depth=depth_in(headers))
         is_any_new = any(one.created for one in kept)
         return Response({"events": [{"id": one.id, "created": one.created} for one in kept]}, status=202 if is_any_new else 200)
 

@@ -17,7 +17,7 @@ from apps.engine.json_values import InvalidJsonError
 from apps.triggers.webhooks import answering, receiving
 from apps.triggers.webhooks.answering import Answer
 from apps.triggers.webhooks.finding import Hook, find_listening, find_open
-from apps.triggers.webhooks.letting_in import MethodNotAllowedError, NotProvedError, check_place, check_proof, check_rate
+from apps.triggers.webhooks.letting_in import MethodNotAllowedError, NotProvedError, check_failures, check_place, check_proof, check_rate
 from apps.triggers.webhooks.listening import take_turn
 from apps.triggers.webhooks.receiving import Call
 from apps.triggers.webhooks.requests import Incoming, get_client_ip, read
@@ -62,11 +62,15 @@ def _received_test(request: HttpRequest, token: str, tail: str) -> Answer:
 
 
 def _let_in(request: HttpRequest, hook: Hook, tail: str) -> tuple[Hook, Call]:
-    check_place(hook, ip=get_client_ip(request), method=request.method or "")
+    ip = get_client_ip(request)
+    check_place(hook, ip=ip, method=request.method or "")
+    check_failures(hook, ip=ip)
     incoming = read(request, path=tail, max_bytes=hook.config.max_bytes)
     check_proof(hook, incoming)
     check_rate(hook)
-    return hook, _read(hook, incoming)
+    call = _read(hook, incoming)
+    receiving.refuse_too_deep(hook=hook, call=call)
+    return hook, call
 
 
 def _read(hook: Hook, incoming: Incoming) -> Call:

@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from apps.accounts.permissions import Permission
 from apps.core.api.pagination import NewestFirst
 from apps.core.api.serializers import ErrorSerializer
+from apps.core.depth import depth_in
 from apps.triggers.api.webhook_serializers import (
     CallOutput,
     CallsQuery,
@@ -120,5 +121,5 @@ class ReplayView(APIView):
         """Start the published version once more with this call. 409: the workflow is not published with this webhook."""
         call = queries.get_call(request.user, call_id)
         require(request.user, call.webhook.workflow, Permission.WORKFLOW_RUN)
-        started = actions.replay_call(call=call, user=request.user)
+        started = actions.replay_call(call=call, user=request.user, depth=depth_in(request.headers))
         return Response({"execution": started.execution_id}, status=202)

@@ -12,6 +12,7 @@ from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models.functions import Now
 
 from apps.core import fence
+from apps.core.depth import TooDeepError, check_depth
 from apps.engine.errors import StructForgeError
 from apps.engine.expressions import ExpressionError, Scope
 from apps.executions.actions import start_execution
@@ -64,12 +65,22 @@ def deliver(event_id: UUID) -> bool:
         event = Event.objects.select_for_update(of=("self",), skip_locked=True).filter(pk=event_id, delivered_at__isnull=True).first()
         if event is None:
             return False
-        for listener in _listeners(event):
-            _start(event, listener)
-        event.woken = _wake(event)
+        _take_around(event)
         event.delivered_at = Now()
         event.save(update_fields=["started", "problems", "woken", "delivered_at"])
     return True
+
+
+def _take_around(event: Event) -> None:
+    """To all whom it concerns; one that too many executions led to goes nowhere, and says so."""
+    try:
+        check_depth(event.depth)
+    except TooDeepError as error:
+        event.problems.append({"code": error.code, "message": error.message})
+        return
+    for listener in _listeners(event):
+        _start(event, listener)
+    event.woken = _wake(event)
 
 
 def as_facts(event: Event) -> dict[str, Any]:
@@ -111,6 +122,7 @@ def _start(event: Event, listener: EventListener) -> None:
                 input={**meant, **as_facts(event)},
                 trigger=TRIGGER_NAME,
                 idempotency_key=f"event:{event.pk}:{listener.node_key}",
+                depth=event.depth,
             )
     except StructForgeError as error:
         event.problems.append(_problem(listener, error.code, error.message))

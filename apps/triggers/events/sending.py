@@ -11,6 +11,7 @@ import orjson
 from django.db import connection, transaction
 
 from apps.accounts.models import User, Workspace
+from apps.core.depth import check_depth
 from apps.core.ids import uuid7
 from apps.engine.errors import InvalidError
 from apps.engine.json_values import check_json
@@ -69,7 +70,12 @@ class Kept:
 
 
 def send_events(*, workspace_id: UUID, events: Sequence[NewEvent], origin: str, sent_by: User | None = None, depth: int = 0) -> list[Kept]:
-    """Keep events, all or none, and deliver them after the commit. Raises InvalidEventError, InvalidJsonError."""
+    """Keep events, all or none, and deliver them after the commit.
+
+    depth   executions that led to them
+    Raises InvalidEventError, InvalidJsonError, TooDeepError.
+    """
+    check_depth(depth)
     for event in events:
         _check(event)
     ids = [uuid7() for _ in events]

@@ -36,14 +36,18 @@ def change_address(*, webhook: Webhook) -> Webhook:
 
 
 @transaction.atomic
-def replay_call(*, call: WebhookCall, user: User) -> Started:
-    """Start the published version once more with a call that came before. Raises WebhookClosedError, and as `receiving.accept`."""
+def replay_call(*, call: WebhookCall, user: User, depth: int = 0) -> Started:
+    """Start the published version once more with a call that came before.
+
+    depth   executions that led to the replay; those that led to the call do not count, since somebody has decided anew
+    Raises WebhookClosedError, and as `receiving.accept`.
+    """
     try:
         hook = find_open(call.webhook.token)
     except UnknownWebhookError as error:
         raise WebhookClosedError("The workflow is not published with this webhook: publish it first.") from error
     content = {name: getattr(call, name) for name in ("method", "path", "query", "headers", "body")}
-    again = Call(content, size_bytes=call.size_bytes, ip=call.ip, replay_of=call.pk)
+    again = Call(content, size_bytes=call.size_bytes, ip=call.ip, replay_of=call.pk, depth=depth)
     started = accept(hook=hook, call=again, started_by=user)
     record(Verb.WEBHOOK_CALL_REPLAYED, call, after={"execution": str(started.execution_id)})
     return started

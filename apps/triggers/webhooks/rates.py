@@ -1,4 +1,4 @@
-"""How many calls a minute a webhook takes, counted in Redis for all web processes together.
+"""How many calls a minute a webhook takes, and how many failed proofs, counted in Redis for all web processes together.
 
 A process fetches a hundredth of the limit at a time, so that a busy webhook asks Redis a hundred times a minute and not for each call; a
 limit below 200 is counted exactly. While Redis is away each process counts for itself.
@@ -47,7 +47,12 @@ class Rates:
             if len(self._shares) > MAX_KEPT:
                 self._shares.clear()
             self._shares[key] = (minute, left - 1 if left > 0 else -1)
-        return 0 if left > 0 else max(1, math.ceil((minute + 1) * MINUTE - now))
+        return 0 if left > 0 else _seconds_left(minute, now)
+
+    def is_used_up(self, key: str, *, now: float) -> int:
+        """0, or the seconds to wait, as far as this process knows; it asks nobody."""
+        minute = int(now) // MINUTE
+        return _seconds_left(minute, now) if self._shares.get(key) == (minute, -1) else 0
 
     def _fetch(self, key: str, limit: int, minute: int) -> int:
         """A share, as far as there is one; -1 where there is none."""
@@ -68,6 +73,10 @@ class Rates:
         return granted if granted > 0 else -1
 
 
+def _seconds_left(minute: int, now: float) -> int:
+    return max(1, math.ceil((minute + 1) * MINUTE - now))
+
+
 @cache
 def _redis(pid: int) -> "Redis":
     """Of this process: after a fork the parent's sockets are not ours."""
@@ -76,8 +85,24 @@ def _redis(pid: int) -> "Redis":
 
 _rates = Rates()
 take = _rates.take
+# Apart, since anybody can fill it: that must not make busy webhooks ask Redis anew.
+_failures = Rates()
+
+
+def count_failure(key: str, limit: int, *, now: float) -> None:
+    """Count a failed proof. From the last that `limit` allows on, `seconds_barred` knows of it in this process.
+
+    Another process learns it at its own next failure.
+    """
+    _failures.take(key, limit - 1, now=now)
+
+
+def seconds_barred(key: str, *, now: float) -> int:
+    """0, or how long nothing of this key is to be looked at. It asks nobody, so that who never fails pays nothing."""
+    return _failures.is_used_up(key, now=now)
 
 
 def forget() -> None:
     """Ask Redis anew; for tests."""
     _rates._shares.clear()
+    _failures._shares.clear()

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.db import transaction
 
 from apps.accounts.models import User
+from apps.core.depth import TooDeepError, check_depth, depth_in
 from apps.core.ids import uuid7
 from apps.engine.errors import InvalidError, StructForgeError
 from apps.engine.expressions import ExpressionError, Scope
@@ -39,12 +40,14 @@ class Call:
     """A request that was let in.
 
     content   {"method", "path", "query", "headers", "body"}
+    depth     executions that led to it
     """
 
     content: Mapping[str, Any]
     size_bytes: int = 0
     ip: str | None = None
     replay_of: UUID | None = None
+    depth: int = 0
 
     def columns(self) -> dict[str, Any]:
         return {**self.content, "size_bytes": self.size_bytes, "ip": self.ip, "replay_of": self.replay_of}
@@ -69,7 +72,7 @@ def _call(hook: Hook, incoming: Incoming, body: Any) -> Call:
         "headers": {name: value for name, value in incoming.headers.items() if name not in hidden},
         "body": body,
     }
-    return Call(content, size_bytes=len(incoming.raw), ip=incoming.ip)
+    return Call(content, size_bytes=len(incoming.raw), ip=incoming.ip, depth=depth_in(incoming.headers))
 
 
 def accept(*, hook: Hook, call: Call, started_by: User | None = None) -> Started:
@@ -87,6 +90,7 @@ def accept(*, hook: Hook, call: Call, started_by: User | None = None) -> Started
             starts=[Start(input=_input(hook, call, call_id))],
             started_by=started_by,
             trigger=TRIGGER_NAME,
+            depth=call.depth,
             statement=StartStatement(_ACCEPT, (orjson.dumps(kept).decode(),)),
         )
     except StructForgeError as error:
@@ -101,10 +105,24 @@ def accept_test(*, hook: Hook, call: Call, listener: User | None) -> Started:
     call_id = uuid7()
     common = {"pk": call_id, "workspace_id": hook.workflow.workspace_id, "webhook_id": hook.id}
     started = start_execution(
-        workflow=hook.workflow, version=hook.version, input=_input(hook, call, call_id), started_by=listener, trigger="test"
+        workflow=hook.workflow,
+        version=hook.version,
+        input=_input(hook, call, call_id),
+        started_by=listener,
+        trigger="test",
+        depth=call.depth,
     )
     WebhookCall.objects.create(**common, state=WebhookCall.State.TEST, execution_id=started.execution_id, **_rows(call))
     return started
+
+
+def refuse_too_deep(*, hook: Hook, call: Call) -> None:
+    """Keep a call that too many executions led to as refused, and raise TooDeepError; other calls pass."""
+    try:
+        check_depth(call.depth)
+    except TooDeepError as error:
+        keep_refused(hook=hook, call=call, error=error)
+        raise
 
 
 def keep_refused(*, hook: Hook, call: Call, error: StructForgeError) -> None:
