@@ -9,15 +9,17 @@ from django.utils import timezone
 from apps.accounts.models import User, Workspace
 from apps.core import quotas
 from apps.core.quotas import EXCEEDED, QuotaName
+from apps.executions import children, protocol
 from apps.executions.actions import start_execution
 from apps.executions.models import Execution, ExecutionLimit, FollowUp, NodeRun
 from apps.quotas.actions import set_quota
 from apps.quotas.models import QuotaDay, StorageUse
 from apps.workflows.models import WorkflowVersion
 from tests.factories import make_version
-from tests.workers.driving import drive, statuses
+from tests.workers.driving import drive, statuses, step
 from tests.workers.test_children import calling, child, drive_all, parent, settle_all
 from tests.workers.test_compensation import undone_by
+from tests.workers.test_costs import statements  # noqa: F401  # a fixture
 from tests.workers.test_follow_ups import follow_all, handler, with_handler
 from tests.workers.test_loops import foreach, inside
 from tests.workers.test_runner import FAIL, START, document, put
@@ -129,10 +131,21 @@ def test_of_children_that_share_a_message_as_many_start_as_there_is_room_for():
     assert counted() == Execution.objects.count() == 3
 
 
-def test_where_nothing_is_limited_a_child_costs_no_statement_more():
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_a_call_costs_a_claim_a_look_at_the_workflow_and_a_settle_under_a_limit_or_not(is_limited, statements):  # noqa: F811
     calls = parent(calling(child(put(x=1))))
-    drive_all(calls)
-    assert not QuotaDay.objects.exists()
+    if is_limited:
+        limit(calls.workspace, to=5)
+    execution_id = start_execution(workflow=calls.workflow).execution_id
+    step(execution_id)
+    statements.clear()
+
+    step(execution_id)
+
+    assert statements[:2] == [protocol._CLAIM, children._TARGET]
+    assert ["settle_v3" in one for one in statements[2:]] == [True]
+    assert Execution.objects.count() == 2
+    assert QuotaDay.objects.exists() == is_limited
 
 
 def test_an_undoing_counts_and_is_never_refused_nor_what_it_calls():
