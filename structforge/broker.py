@@ -1,12 +1,44 @@
-"""Celery's Redis transport with one client per channel.
+"""Celery's Redis transport with one client per channel, and turns for queues of lower priority.
 
 The stock channel builds a client object, with its table of some two hundred callbacks, for every command that it sends. A client is
 safe to share between threads: each command takes a connection of the pool.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from kombu.transport import redis
+from kombu.utils.scheduling import round_robin_cycle
+
+HIGH = ".high"
+# So many messages of high priority in a row, and one of another queue comes first: a fifth of what a worker takes, if there is any.
+HIGH_IN_A_ROW = 4
+
+
+class Turns(round_robin_cycle):  # type: ignore[misc]  # kombu has no types
+    """In which order a worker looks at its queues: those of high priority first, but not for ever; queues of one priority take turns.
+
+    One command asks for all queues, in this order, and answers with a message of the first that has any. So with high priority always
+    first, schedules and webhooks would stand still for as long as people and programs start more than a fleet works off.
+    """
+
+    def __init__(self, it: Iterable[str] | None = None) -> None:
+        super().__init__(it)
+        self._in_a_row = 0
+
+    def consume(self, n: int) -> list[str]:
+        """The queues in the order of the next look. It may be asked for several times before a message comes."""
+        is_turn_of_others = self._in_a_row >= HIGH_IN_A_ROW
+        return sorted(self.items[:n], key=lambda queue: _is_high(queue) == is_turn_of_others)
+
+    def rotate(self, last_used: str) -> str:
+        """A message of this queue has come."""
+        self._in_a_row = self._in_a_row + 1 if _is_high(last_used) else 0
+        return super().rotate(last_used)  # type: ignore[no-any-return]
+
+
+def _is_high(queue: str) -> bool:
+    return queue.endswith(HIGH)
 
 
 class Channel(redis.Channel):

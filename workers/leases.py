@@ -19,6 +19,9 @@ from apps.nodes.contract import RunContext
 log = logging.getLogger(__name__)
 
 RENEW_AFTER_SECONDS = LEASE_SECONDS / 10
+# What waits in a shared message need not begin at all if it was stopped meanwhile: that is asked more often, in one statement for all of
+# them. Where those before it are as brief as they say, it never comes to that.
+ASK_AFTER_SECONDS = LEASE_SECONDS / 60
 # A worker that could not renew for this long takes its nodes to be somebody else's soon, and stops them.
 ABANDON_AFTER_SECONDS = LEASE_SECONDS * 5 / 6
 GRACE_SECONDS = 2.0
@@ -34,6 +37,7 @@ class Held:
     """A claim while it is being performed.
 
     holds       keys of nodes that are held at the moment, "" for all of them
+    has_begun   it is being performed, or was
     is_to_stop  it is cancelled: where it has not begun yet, it must not
     give_up   called from the watching thread when the node would not stop: record this failure in its place
     """
@@ -50,7 +54,13 @@ class Held:
     stopped_at: float = 0.0
     is_lost: bool = False
     is_to_stop: bool = False
+    has_begun: bool = False
     holds: frozenset[str] = frozenset()
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long after one renewal of its lease the next is due."""
+        return RENEW_AFTER_SECONDS if self.has_begun else ASK_AFTER_SECONDS
 
     def stop(self, reason: Failed) -> None:
         """Interrupt the node that is being performed, if any; the first reason counts."""
@@ -68,6 +78,7 @@ class Held:
         self.thread_id = threading.get_ident()
         self.deadline = time.monotonic() + timeout_seconds if timeout_seconds else None
         self.stop_reason = None
+        self.has_begun = True
         self.context = context
         try:
             yield
@@ -113,7 +124,7 @@ class Leases:
 
     def _check(self, held: list[Held]) -> None:
         now = time.monotonic()
-        if old := [one for one in held if now - one.renewed_at > RENEW_AFTER_SECONDS and not one.is_lost]:
+        if old := [one for one in held if now - one.renewed_at > one.patience_seconds and not one.is_lost]:
             self.renew(old)
         for one in held:
             if one.deadline is not None and now > one.deadline:

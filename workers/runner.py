@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from django.db import InterfaceError, OperationalError
 
+from apps.core.quotas import QuotaExceededError
 from apps.engine.errors import StructForgeError
 from apps.engine.graph import Graph
 from apps.engine.statuses import SETTLED_EXECUTION
@@ -33,6 +34,8 @@ FLUSH_SECONDS = 0.05
 MAX_READS = 2000
 
 Claiming = Callable[[], Sequence[Claim]]
+# A node run that was performed, and the document to be settled.
+Done = tuple[Stretch, dict[str, Any]]
 
 
 def run(
@@ -163,30 +166,50 @@ def _note_drop(error: Exception) -> None:
 def _perform_all(claim: Claim, stretches: Sequence[Stretch]) -> list[Ready]:
     """Perform claimed node runs of one execution, one after the other; returns what became ready."""
     ready: list[Ready] = []
-    documents: list[dict[str, Any]] = []
+    done: list[Done] = []
     flushed = time.monotonic()
     is_stopped = False
     with process_leases().holding([stretch.held for stretch in stretches]):
         for position, stretch in enumerate(stretches, start=1):
             try:
-                documents.append(stretch.cancelled() if is_stopped or stretch.held.is_to_stop else stretch.go())
+                done.append((stretch, stretch.cancelled() if is_stopped or stretch.held.is_to_stop else stretch.go()))
             except LeaseLostError:
                 log.warning("The claim of %s in execution %s was lost; its outcome is dropped.", stretch.held.run.key, claim.execution_id)
             if time.monotonic() - flushed > FLUSH_SECONDS or position == len(stretches) or stretch.settlement.stops_others:
-                more, is_stopped = _settle(claim, documents)
+                more, is_stopped = _settle(claim, done)
                 ready += more
-                documents, flushed = [], time.monotonic()
+                done, flushed = [], time.monotonic()
                 if stretch.settlement.stops_others and not is_stopped and (following := stretches[position:]):
                     process_leases().renew([each.held for each in following])  # tells which of them are to stop now
     return ready
 
 
-def _settle(claim: Claim, documents: list[dict[str, Any]]) -> tuple[list[Ready], bool]:
+def _settle(claim: Claim, done: Sequence[Done]) -> tuple[list[Ready], bool]:
     """Write; returns what became ready, and whether the execution is to stop."""
-    if not documents:
+    if not done:
         return [], False
-    result = protocol.settle(execution_id=claim.execution_id, settlements=documents)
+    documents = [document for _, document in done]
+    try:
+        result = protocol.settle(execution_id=claim.execution_id, settlements=documents)
+    except QuotaExceededError as refusal:
+        return _settle_refused(claim, done, refusal)
     faults.point("settle.after")
+    return _tell(claim, documents, result)
+
+
+def _settle_refused(claim: Claim, done: Sequence[Done], refusal: QuotaExceededError) -> tuple[list[Ready], bool]:
+    """As `_settle`, each by itself, where there is no room for a child of one of them: that node fails."""
+    if len(done) > 1:
+        parts = [_settle(claim, [one]) for one in done]
+        return [ready for part, _ in parts for ready in part], any(is_stopped for _, is_stopped in parts)
+    [(stretch, document)] = done
+    if children.is_owed(claim.execution_id):
+        return _settle(claim, [(stretch, document | {"child": document["child"] | {"is_owed": True}})])
+    return _settle(claim, [(stretch, stretch.refused(refusal))])
+
+
+def _tell(claim: Claim, documents: list[dict[str, Any]], result: dict[str, Any]) -> tuple[list[Ready], bool]:
+    """Send and announce what follows from a settlement; returns as `_settle` does."""
     if not all(result["applied"]):
         lost = [document["key"] for document, applied in zip(documents, result["applied"], strict=True) if not applied]
         log.warning("Fenced: %s of execution %s are somebody else's now; their outcomes are dropped.", lost, claim.execution_id)

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from apps.engine.errors import StructForgeError
 from apps.engine.expressions import ExpressionError
 from apps.engine.graph import OUTPUT_KEY, Graph, GraphNode
 from apps.engine.outcomes import AskPeople, Deferred, Failed, NodeError, Outcome, StartChild, Succeeded
@@ -58,6 +59,7 @@ class Stretch:
         self._current = run.key
         self._turn: LoopTurn | None = None
         self._reuse: Reuse | None = None
+        self._shown: bytes | None = None
 
     def go(self) -> dict[str, Any]:
         """Perform, ride along, and return the document to be settled. Raises LeaseLostError."""
@@ -79,6 +81,17 @@ class Stretch:
         self.settlement.settle(self._run.key, CANCELLED_END, started=time.monotonic())
         return self.settlement.document(starting=[])
 
+    def refused(self, refusal: StructForgeError) -> dict[str, Any]:
+        """The document in place of the one that could not be written, because its node would start something that is refused.
+
+        Nothing rides along: what rode along with the other document has seen that one's output.
+        """
+        node, run = self._graph.nodes[self._run.key], self._run
+        self.settlement = Settlement(self._graph, key=run.key, path=run.path, token=run.token)
+        failed = Failed(NodeError(refusal.code, refusal.message, dict(refusal.details)), is_final=True)
+        end = self.end_of(node, failed, attempt=run.attempt - run.losses)
+        return self.settlement.document(starting=self.settlement.settle(node.key, end, started=time.monotonic(), shown_input=self._shown))
+
     def _rides(self, key: str, *, waiting: bool, begun: float) -> bool:
         node = self._graph.nodes[key]
         if not node.traits.is_pure or self.settlement.is_fatal or len(self.settlement) >= MAX_RIDERS:
@@ -97,8 +110,8 @@ class Stretch:
         if node.traits.is_loop and not node.is_disabled:
             self._turn = LoopTurn(self, self._graph, self._claim, run, self._values)
             return self._turn.go(started)
-        outcome, shown = self.perform(node, attempt=run.attempt, deferred=run.deferred)
-        return self._settle(node, outcome, shown, started=started, attempt=run.attempt - run.losses)
+        outcome, self._shown = self.perform(node, attempt=run.attempt, deferred=run.deferred)
+        return self._settle(node, outcome, self._shown, started=started, attempt=run.attempt - run.losses)
 
     def _settle_rider(self, key: str) -> tuple[str, ...]:
         node, started = self._graph.nodes[key], time.monotonic()

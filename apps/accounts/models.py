@@ -17,6 +17,7 @@ from apps.accounts.access import Access, access_of
 from apps.accounts.permissions import BUILT_IN_ROLES, OWNER, Permission
 from apps.accounts.sessions import SessionStore
 from apps.core import fence
+from apps.core.audit import Verb, record
 from apps.core.ids import uuid7
 from apps.core.models import BaseModel
 
@@ -31,6 +32,16 @@ class UserManager(DjangoUserManager["User"]):
         user: User = super()._create_user(*args, **fields)
         Workspace.objects.create_personal(owner=user)
         return user
+
+    @transaction.atomic
+    def create_superuser(self, *args: Any, **fields: Any) -> "User":
+        """As Django's, for `createsuperuser` and the first start; an operator does not come without an entry in the audit log."""
+        user: User = super().create_superuser(*args, **fields)
+        record(Verb.USER_CREATED, user, personal_of=user.pk, after={"email": user.email, "is_superuser": True})
+        return user
+
+    async def acreate_superuser(self, *args: Any, **fields: Any) -> "User":
+        return await sync_to_async(self.create_superuser)(*args, **fields)
 
     async def _acreate_user(self, *args: Any, **fields: Any) -> "User":
         return await sync_to_async(self._create_user)(*args, **fields)

@@ -12,7 +12,7 @@ from django.db.models import Q
 from apps.accounts.models import User
 from apps.accounts.permissions import Permission
 from apps.accounts.queries import get_workspace
-from apps.audit.models import AuditEntry, AuditEntryQuerySet
+from apps.audit.models import AuditChain, AuditEntry, AuditEntryQuerySet
 from apps.core import fence
 from apps.core.connections import release_connection
 
@@ -100,10 +100,11 @@ def _entries_in_parts(found: AuditEntryQuerySet) -> Iterator[list[AuditEntry]]:
 def chain_to_verify(user: User, workspace_id: UUID | None) -> UUID | None:
     """The workspace whose chain is meant: where none is named the personal one, and for operators the chain of the installation, None.
 
+    Operators name a workspace that is gone as well: its chain stays.
     Raises WorkspaceNotFoundError, NotAllowedInWorkspaceError.
     """
-    if workspace_id is None and user.access.is_operator:
-        return None
+    if user.access.is_operator and (workspace_id is None or AuditChain.objects.filter(key=workspace_id).exists()):
+        return workspace_id
     return get_workspace(user, workspace_id, Permission.AUDIT_VIEW).pk
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import orjson
+import psycopg
 from django.db import DatabaseError, connection, transaction
 
 from apps.core import fence
@@ -106,9 +107,23 @@ def refusing(limits: Sequence[Limit]) -> Iterator[None]:
         with transaction.atomic() if connection.in_atomic_block else nullcontext():
             yield
     except DatabaseError as error:
-        if getattr(error.__cause__, "sqlstate", None) != EXCEEDED:
+        if (refusal := refusal_in(error.__cause__)) is None:
             raise
-        raise _exceeded(orjson.loads(error.__cause__.diag.message_detail)) from error  # type: ignore[union-attr]  # psycopg's
+        raise refusal from error
+
+
+def refusal_in(error: BaseException | None) -> QuotaExceededError | None:
+    """What `quota_take_v1` has refused, where this error of psycopg tells of that."""
+    if not isinstance(error, psycopg.Error) or error.sqlstate != EXCEEDED:
+        return None
+    return _exceeded(orjson.loads(error.diag.message_detail or ""))
+
+
+def count_owed(name: QuotaName, *, workspace_id: UUID, user_id: UUID | None) -> None:
+    """Count one more execution, which the caller's transaction has just made, and never refuse it. Nothing where nothing is limited."""
+    if limits := limits_of(name, workspace_id=workspace_id, user_id=user_id):
+        with connection.cursor() as cursor:
+            cursor.execute("select quota_count_v1(%s::jsonb, 1)", [as_json(limits)])
 
 
 def as_json(limits: Sequence[Limit]) -> str:

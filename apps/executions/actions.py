@@ -111,18 +111,22 @@ def start_execution(
     idempotency_key: str | None = None,
     priority: str | None = None,
     depth: int = 0,
+    is_owed: bool = False,
 ) -> Started:
     """Start a version of a workflow, the published one unless `version` names another.
 
     Inside `transaction.atomic()` the execution is made or undone with the caller's transaction; workers hear of it after the commit.
     Where a limit on executions at a time concerns it, it is `pending` until its turn comes.
-    `depth` is how many executions led to it.
+
+    depth     how many executions led to it
+    is_owed   it counts for quotas, but none refuses it: it follows from an execution that was counted and accepted
+
     Raises WorkflowNotPublishedError, WorkflowArchivedError, InvalidInputError, InvalidConcurrencyKeyError, QuotaExceededError,
     TooDeepError.
     """
     start = Start(input=input, business_key=business_key, idempotency_key=idempotency_key)
-    common: dict[str, Any] = {"started_by": started_by, "trigger": trigger, "priority": priority, "depth": depth}
-    [started] = start_executions(workflow=workflow, version=version, starts=[start], **common)
+    how: dict[str, Any] = {"started_by": started_by, "trigger": trigger, "priority": priority, "depth": depth, "is_owed": is_owed}
+    [started] = start_executions(workflow=workflow, version=version, starts=[start], **how)
     return started
 
 
@@ -137,6 +141,7 @@ def start_executions(
     among: int = 0,
     depth: int = 0,
     statement: StartStatement = StartStatement(_START),
+    is_owed: bool = False,
 ) -> list[Started]:
     """Start up to 1,000 executions of one version in one statement: all or none. As `start_execution` otherwise.
 
@@ -154,8 +159,8 @@ def start_executions(
     priority = priority or plan["priority"] or ("high" if trigger in HIGH_PRIORITY_TRIGGERS else "normal")
     sent = backlog.starts_to_send(plan, priority, len(starts), among=among)
     # One statement, and so a transaction of its own where the caller has none open.
-    common: dict[str, Any] = {"started_by": started_by, "trigger": trigger, "priority": priority, "depth": depth}
-    started = _insert(version, plan, starts, **common, sent=sent, statement=statement)
+    how: dict[str, Any] = {"started_by": started_by, "trigger": trigger, "priority": priority, "depth": depth, "is_owed": is_owed}
+    started = _insert(version, plan, starts, **how, sent=sent, statement=statement)
     ready = [
         Ready(one.execution_id, version.id, entry["key"], "", entry["queue"], priority, entry["brief"])
         for one in started[:sent]
@@ -197,6 +202,7 @@ def _insert(
     depth: int,
     sent: int,
     statement: StartStatement,
+    is_owed: bool,
 ) -> list[Started]:
     documents = [
         {
@@ -211,10 +217,10 @@ def _insert(
     ]
     user_id = started_by.id if started_by else None
     limits = quotas.limits_of(QuotaName.EXECUTIONS_PER_DAY, workspace_id=version.workspace_id, user_id=user_id)
-    is_stored_limited = bool(quotas.limits_of(QuotaName.STORED_BYTES, workspace_id=version.workspace_id))
+    is_stored_limited = not is_owed and bool(quotas.limits_of(QuotaName.STORED_BYTES, workspace_id=version.workspace_id))
     with transaction.atomic() if is_stored_limited or depth else nullcontext(), quotas.refusing(limits), connection.cursor() as cursor:
         cursor.execute(
-            counted(statement.sql) if limits else statement.sql,
+            counted(statement.sql, is_owed=is_owed) if limits else statement.sql,
             [
                 version.workspace_id,
                 version.workflow_id,
@@ -244,14 +250,17 @@ def keep_depth(cursor: CursorWrapper, depth: int, execution_ids: Sequence[UUID])
         cursor.execute("update execution set depth = %s where id = any (%s)", [depth, list(execution_ids)])
 
 
-def counted(start: str) -> str:
+def counted(start: str, *, is_owed: bool = False) -> str:
     """A statement that makes executions, and counts the new ones against limits, its last parameter: what is over one undoes it whole.
 
     Starts that an idempotency key had made before count nothing.
+
+    is_owed   they are counted, and none is refused
     """
+    take = "quota_count_v1" if is_owed else "quota_take_v1"
     return f"""
         with made as materialized ({start}),
-             taken as materialized (select quota_take_v1(%s::jsonb, (select count(*) filter (where m.is_new) from made m)))
+             taken as materialized (select {take}(%s::jsonb, (select count(*) filter (where m.is_new) from made m)))
         select made.* from made, taken
     """  # noqa: S608  # constants
 

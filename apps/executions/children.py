@@ -16,18 +16,29 @@ from apps.engine.statuses import NodeRunStatus
 from apps.executions import handoff
 from apps.executions.admission import InvalidConcurrencyKeyError, admit, place_in_line
 from apps.executions.connection import fetch_repeating
+from apps.executions.graphs import COMPENSATION
 from apps.executions.protocol import Claim, Ready, ready_of
 from apps.executions.settlement import End, end_of
 
 SIGNAL = "$child"
 
 _TARGET = """
-select w.name, w.archived_at is not null as is_archived, v.id as version_id, v.start, e.depth
+select w.name, w.archived_at is not null as is_archived, v.id as version_id, v.start, e.depth,
+       quota_limits_v1(e.workspace_id, e.started_by_id) as limits
   from execution e
   left join workflow w on w.id = %(workflow)s and w.workspace_id = e.workspace_id
   left join workflow_version v on v.workflow_id = w.id
        and (%(number)s::int is null and v.id = w.published_version_id or v.number = %(number)s::int)
  where e.id = %(execution)s
+"""
+_IS_OWED = """
+with recursive above(trigger, parent) as (
+    select e.trigger, e.parent_node_run_id from execution e where e.id = %(execution)s
+    union all
+    select e.trigger, e.parent_node_run_id
+      from above a join node_run n on n.id = a.parent join execution e on e.id = n.execution_id
+)
+select bool_or(trigger = %(trigger)s) as is_owed from above
 """
 _ENDED = "select status, output, output_ref, error from execution where id = %(child)s"
 _WOKEN = """
@@ -60,11 +71,17 @@ def child_end(node: GraphNode, call: StartChild, claim: Claim, *, attempt: int) 
         "waits": call.waits,
         "try": attempt,
         **place,
+        **({} if row["limits"] is None else {"limits": row["limits"]}),
     }
     if call.waits:
         state = {"child": str(child_id)}
         return End(NodeRunStatus.WAITING, waits_for=SIGNAL, state=state, delay_seconds=node.timeout_seconds, child=child)
     return End(NodeRunStatus.SUCCESS, "out", orjson.dumps({"execution": child_id}), child=child)
+
+
+def is_owed(execution_id: UUID) -> bool:
+    """Whether what this execution starts has to run whatever the quotas say, since it is an undoing or a part of one."""
+    return bool(fetch_repeating(_IS_OWED, {"execution": execution_id, "trigger": COMPENSATION})[0]["is_owed"])
 
 
 def _fault(call: StartChild, row: Mapping[str, Any]) -> NodeError | None:

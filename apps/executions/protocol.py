@@ -10,7 +10,9 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+import psycopg
 
+from apps.core.quotas import refusal_in
 from apps.executions.connection import fetch, fetch_repeating
 
 LEASE_SECONDS = float(os.environ.get("ENGINE_LEASE_SECONDS", "30"))
@@ -325,12 +327,20 @@ def begin_effect(*, execution_id: UUID, run: ClaimedRun) -> bool:
 
 
 def settle(*, execution_id: UUID, settlements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v3.sql`."""
+    """Record how claimed node runs ended and queue what follows; shapes in `sql/settle_v3.sql`.
+
+    Raises QuotaExceededError where there is no room for a child of one of them; nothing is written then.
+    """
     document = orjson.dumps(settlements).decode()
     # Whoever leaves nothing behind for later executions pays nothing for it.
     function = "settle_keeping_v2" if any("workflow_variables" in one for one in settlements) else "settle_v3"
     statement = f"select {function}(%(execution)s, {_DUE}, %(document)s::jsonb) as result"
-    result: dict[str, Any] = call_repeating(statement, execution=execution_id, document=document)
+    try:
+        result: dict[str, Any] = call_repeating(statement, execution=execution_id, document=document)
+    except psycopg.Error as error:
+        if (refusal := refusal_in(error)) is None:
+            raise
+        raise refusal from error
     return result
 
 

@@ -30,7 +30,7 @@ class End:
     workflow_variables   variables of the workflow to write
     is_fatal    the execution fails with it
     delay_seconds, wake_at, waits_for, state   of a node run that goes on later
-    child       execution that is started with it, in the words of `start_child_v1`
+    child       execution that is started with it, in the words of `start_child_v1` as `counted_v1.sql` has it
     """
 
     status: NodeRunStatus

@@ -15,8 +15,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.utils.module_loading import import_string
 
-from apps.accounts.actions import create_user
 from apps.accounts.models import User
+from apps.core.audit import acting
 from apps.fleet import example_service
 from apps.fleet.embedded.files import write_private
 from apps.fleet.embedded.postgres import Postgres
@@ -39,7 +39,8 @@ def prepare(postgres: Postgres | None, login: Path) -> None:
     call_command("migrate", interactive=False, verbosity=0)
     if not User.objects.filter(is_superuser=True).exists():
         password = secrets.token_urlsafe(12)
-        create_user(username=FIRST_ADMINISTRATOR, password=password, is_superuser=True)
+        with acting(via="shell"):
+            User.objects.create_superuser(FIRST_ADMINISTRATOR, password=password)
         write_private(login, f"{FIRST_ADMINISTRATOR} / {password}")
 
 

@@ -135,7 +135,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "retry_on_timeout": True,
     # A message that dies with its worker is no loss: the sweepers point at the row again. So none is written down while it is worked on.
     "ack_emulation": False,
-    "queue_order_strategy": "priority",
+    # High priority first, but not for ever.
+    "queue_order_strategy": "structforge.broker:Turns",
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib import admin
@@ -13,7 +13,7 @@ from django.urls import reverse
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from apps.accounts.actions import create_user
-from apps.accounts.models import Membership, User
+from apps.accounts.models import Membership, User, Workspace
 from apps.accounts.queries import personal_workspace
 from apps.audit.models import AuditEntry
 from apps.core.admin import Audited, ReadOnlyAdmin
@@ -157,6 +157,18 @@ def test_operators_see_all_of_it(ada, operator):
     assert len(rows(operator)) == 3
     assert operator.get_json("/audit/verify")["workspace"] is None
     assert operator.get_json(f"/audit/verify?workspace={personal_workspace(ada.user).pk}")["checked"] == 2
+
+
+def test_operators_verify_the_log_of_a_workspace_that_is_gone(ada, operator):
+    team = ada.post_json("/workspaces", {"name": "team"}, 201)["id"]
+    ada.delete_json(f"/workspaces/{team}")
+    assert not Workspace.objects.filter(pk=team).exists()
+
+    found = operator.get_json(f"/audit/verify?workspace={team}")
+    assert (found["workspace"], found["is_intact"], found["checked"]) == (team, True, 2)
+    assert [row["verb"] for row in rows(operator, f"?workspace={team}")] == ["workspace.deleted", "workspace.created"]
+    assert ada.get_json(f"/audit/verify?workspace={team}", 404)["code"] == "workspace_not_found"
+    assert operator.get_json(f"/audit/verify?workspace={uuid4()}", 404)["code"] == "workspace_not_found"
 
 
 def test_a_check_says_where_the_log_was_changed(ada):

@@ -1,13 +1,16 @@
 """However an account is made, its personal workspace is made with it."""
 
+from io import StringIO
+
 import pytest
 from asgiref.sync import sync_to_async
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connections
 
 from apps.accounts.actions import create_user
 from apps.accounts.models import User, Workspace
 from apps.accounts.queries import personal_workspace
+from apps.audit.models import AuditEntry
 
 pytestmark = pytest.mark.django_db
 
@@ -23,7 +26,28 @@ def test_a_person_has_one_personal_workspace():
 def test_an_operator_made_in_the_shell_has_one_too(monkeypatch):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "correct horse battery staple")
     call_command("createsuperuser", "--no-input", username="operator", email="operator@example.com")
-    assert personal_workspace(User.objects.get(username="operator", is_superuser=True)).is_personal
+    operator = User.objects.get(username="operator", is_superuser=True)
+    assert personal_workspace(operator).is_personal
+    entry = AuditEntry.objects.get()
+    assert (entry.verb, entry.via, entry.actor, entry.object_name) == ("user.created", "shell", None, "operator")
+    assert (entry.workspace, entry.after) == (personal_workspace(operator), {"email": "operator@example.com", "is_superuser": True})
+
+
+def test_a_password_that_is_changed_in_the_shell_is_recorded_and_one_that_is_refused_is_not(monkeypatch):
+    user = create_user(username="ada", password=None)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "123")
+    with pytest.raises(CommandError):
+        call_command("changepassword", "ada", stdout=StringIO(), stderr=StringIO())
+    assert not AuditEntry.objects.exists()
+
+    monkeypatch.setattr("getpass.getpass", lambda prompt: "correct horse battery staple")
+    call_command("changepassword", "ada", stdout=StringIO())
+
+    user.refresh_from_db()
+    assert user.check_password("correct horse battery staple")
+    entry = AuditEntry.objects.get()
+    assert (entry.verb, entry.via, entry.object_id, entry.after) == ("user.password_changed", "shell", str(user.pk), None)
+    assert entry.workspace == personal_workspace(user)
 
 
 @pytest.mark.django_db(transaction=True)

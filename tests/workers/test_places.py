@@ -12,13 +12,14 @@ from apps.executions.connection import fetch
 from apps.executions.handoff import RUN_NODE, RUN_PLACES
 from apps.executions.models import Execution, Hold, NodeRun
 from tests.factories import make_version
+from tests.processes import wait_for
 from tests.workers import functions
 from tests.workers.delivering import Broker
 from tests.workers.driving import drive
 from tests.workers.test_loops import ITEMS, call, fails_at, foreach, inside, iterations, waits
 from tests.workers.test_runner import START, document, put
 from tests.workers.test_sweepers import redis, sweeper  # noqa: F401  # fixtures
-from workers import runner
+from workers import leases, runner
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -281,6 +282,25 @@ def test_what_others_stop_meanwhile_is_not_performed_once_a_renewal_has_told(bro
 
     assert paths_called() == ["0", "1", "2", "4", "6", "7"]
     assert set(NodeRun.objects.filter(execution_id=execution_id, path__in=["3", "5"]).values_list("status", flat=True)) == {"cancelled"}
+
+
+def test_what_waits_in_a_message_behind_a_slow_one_asks_by_itself_whether_it_is_stopped(broker, monkeypatch):
+    """Long before its lease is renewed; of what has begun nothing is asked sooner."""
+    monkeypatch.setattr(leases, "RENEW_AFTER_SECONDS", 3600)
+    execution_id, [message, *_] = begun(broker, a_loop(), [{"do": "stop"}, *range(63)])
+    renewed: list[bool] = []
+
+    def stop(path: str) -> None:
+        NodeRun.objects.filter(execution_id=execution_id, path__in=["0", "3", "5"]).update(stop_requested_at="2020-01-01T00:00Z")
+        held = {one.run.path: one for one in runner.process_leases()._held}
+        wait_for(lambda: held["3"].is_to_stop and held["5"].is_to_stop, within_seconds=20)
+        renewed.append(held["0"].is_to_stop)
+
+    functions.deeds["stop"] = stop
+    broker.deliver([message])
+
+    assert paths_called() == ["0", "1", "2", "4", "6", "7"]
+    assert renewed == [False]
 
 
 def test_a_claim_that_is_lost_in_the_middle_loses_no_other(broker):

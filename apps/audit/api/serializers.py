@@ -40,7 +40,10 @@ class ExportQuery(EntriesQuery):
 
 class VerifyQuery(InputSerializer):
     workspace = serializers.UUIDField(
-        required=False, default=None, help_text="The personal one where it is missing; for operators then what belongs to no workspace."
+        required=False,
+        default=None,
+        help_text="The personal one where it is missing; for operators then what belongs to no workspace. Operators may name "
+        "one that was deleted.",
     )
     after = serializers.IntegerField(required=False, default=0, min_value=0, help_text="From `next` of the answer before.")
 

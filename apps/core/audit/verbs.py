@@ -10,6 +10,7 @@ class Verb(StrEnum):
     USER_LOGGED_OUT = "user.logged_out"
     USER_LOGIN_FAILED = "user.login_failed"
 
+    USER_CREATED = "user.created"
     USER_REGISTERED = "user.registered"
     USER_UPDATED = "user.updated"
     USER_DEACTIVATED = "user.deactivated"

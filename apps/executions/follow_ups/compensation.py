@@ -5,7 +5,9 @@ from uuid import UUID
 import orjson
 from django.db import connection, transaction
 
+from apps.core import quotas
 from apps.core.ids import uuid7
+from apps.core.quotas import QuotaName
 from apps.engine.graph import Graph
 from apps.executions import handoff, protocol
 from apps.executions.actions import keep_depth
@@ -32,7 +34,10 @@ def undo_order(graph: Graph, execution: Execution) -> list[str]:
 
 
 def start_compensation(follow_up: FollowUp) -> UUID:
-    """Start the execution that undoes, in the caller's transaction; workers hear of it after the commit."""
+    """Start the execution that undoes, in the caller's transaction; workers hear of it after the commit.
+
+    It counts for quotas, and none refuses it: what was begun has to be undone.
+    """
     origin, order = follow_up.origin, list(follow_up.plan or ())
     graph = graphs.get(origin.version_id)
     first = graph.nodes[order[0]]
@@ -46,6 +51,7 @@ def start_compensation(follow_up: FollowUp) -> UUID:
         )
         (priority,) = cursor.fetchone()
         keep_depth(cursor, origin.depth, [execution_id])
+    quotas.count_owed(QuotaName.EXECUTIONS_PER_DAY, workspace_id=origin.workspace_id, user_id=origin.started_by_id)
     ready = Ready(execution_id, origin.version_id, first.key, "", first.traits.queue, priority)
     transaction.on_commit(lambda: handoff.send([ready]), robust=True)
     return execution_id

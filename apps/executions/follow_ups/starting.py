@@ -85,7 +85,9 @@ def _start_error_workflow(follow_up: FollowUp) -> UUID:
     workflow = Workflow.objects.filter(pk=workflow_id, workspace_id=origin.workspace_id).first()
     if workflow is None:
         raise ErrorWorkflowGoneError(f"The workspace has no workflow {workflow_id}, which was to deal with the failure.")
-    return start_execution(workflow=workflow, input=account_of(origin), trigger=Kind.ERROR, depth=origin.depth).execution_id
+    # Where a quota is used up, somebody has to hear of it: no quota refuses what deals with a failure. There is at most one for each
+    # execution that was accepted, since no error workflow deals with the failure of another.
+    return start_execution(workflow=workflow, input=account_of(origin), trigger=Kind.ERROR, is_owed=True, depth=origin.depth).execution_id
 
 
 _START = {Kind.COMPENSATION: start_compensation, Kind.RETRY: _start_retry, Kind.ERROR: _start_error_workflow}

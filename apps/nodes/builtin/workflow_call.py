@@ -46,6 +46,7 @@ class Call(NodeType[CallConfig]):
         "child_cancelled": "the execution was cancelled; `details` has its id",
         "child_not_startable": "the workflow is gone, archived or unpublished, or has no such version",
         "invalid_input": "the input does not fit the inputs of the workflow",
+        "quota_exceeded": "the workspace, or who started it all, may start no more; `details` has `name`, `limit` and `resets_at`",
         "too_deep": "more than 10 executions would have led to the one that it starts",
     }
     example: ClassVar = {"workflow": "0190a5c4-7a2e-7c3e-9f54-0c7f5c1f7d11", "input": {"order": "${input.order}"}}
