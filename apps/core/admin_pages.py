@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from django.db.models import Model
 from django.urls import reverse
+from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
@@ -38,12 +39,12 @@ def id_link(model: type[Model], row_id: object, label: object = None) -> SafeStr
     """As `row_link`, where no more than the id is known."""
     if row_id is None:
         return NONE
-    return format_html(_LINK, reverse(f"admin:{_name(model)}_change", args=[row_id]), row_id if label is None else label)
+    return format_html(_LINK, reverse(f"admin:{_name(model)}_change", args=[row_id]), localize(row_id if label is None else label))
 
 
 def list_link(model: type[Model], label: object, **query: object) -> SafeString:
     """To the list of those rows that this query finds."""
-    return format_html(_LINK, f"{reverse(f'admin:{_name(model)}_changelist')}?{urlencode(query)}", label)
+    return format_html(_LINK, f"{reverse(f'admin:{_name(model)}_changelist')}?{urlencode(query)}", localize(label))
 
 
 def error_fact(error: Mapping[str, Any] | None, name: str = "Why") -> list[tuple[str, str]]:

@@ -129,8 +129,12 @@ def _step_name(step: Any) -> str:
 
 
 def _next(step: Any) -> str:
-    found = step.get("next") or []
-    return ", ".join(map(str, found if isinstance(found, list) else [found])) or NONE
+    """Where it leads, by `next` and by what gateways and timers name in their config."""
+    config = step.get("config") or {}
+    branches = [each.get("next") for each in (*config.get("conditions", []), *config.get("events", []))]
+    found = [step.get("next"), *branches, config.get("default"), config.get("parallel_tasks"), config.get("action")]
+    named = [name for each in found if each for name in (each if isinstance(each, list) else [each])]
+    return ", ".join(dict.fromkeys(map(str, named))) or NONE
 
 
 def _variables_of(form: Any) -> Table:

@@ -34,7 +34,7 @@ _MANY = 200
 @admin.register(HumanTask)
 class HumanTaskAdmin(IdSearch, FactsAdmin):
     id_field = "execution_id"
-    list_display = ("title", "status_badge", "urgency", "due", "assignee", "offered_to", "asked_by", "workspace", "created_at")
+    list_display = ("title", "status_badge", "urgency", "due", "assignee", "offered_to", "asked_by", "created_at")
     list_filter = ("status", "priority", ("due_at", RangeDateTimeFilter), ("created_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("assignee", "workspace", "execution__workflow")

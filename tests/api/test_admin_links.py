@@ -11,10 +11,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.core.admin import ReadOnlyAdmin
-from apps.executions.models import Execution
+from apps.dialects.models import ProcessDefinition
+from apps.executions.holds import hold
+from apps.executions.models import Execution, Hold, NodeRun
 from apps.tasks.models import HumanTask
 from apps.triggers.models import Event, Schedule, ScheduleAlert, ScheduleCalendar, ScheduleRun, Webhook, WebhookCall
 from apps.triggers.schedules.actions import database_now
+from apps.workflows.models import WorkflowVersion
 from structforge.settings.admin import UNFOLD
 from tests.api.admin_rows import first_row
 from tests.api.clients import ApiClient, make_workflow
@@ -65,6 +68,7 @@ def test_a_schedule_leads_to_its_runs_and_these_to_their_executions_and_back(ada
     run = ScheduleRun.objects.create(**of, state="started", execution=execution)
 
     page = page_of(browser, schedule)
+    assert f"{run.scheduled_for:%Y-%m-%d %H:%M:%S} UTC</a>" in page
     assert "holidays" in page
     assert "start the newest 3" in page
     runs = f"{address(ScheduleRun)}?q={schedule.pk}"
@@ -185,3 +189,32 @@ def test_every_page_of_a_row_opens_in_a_bounded_number_of_statements(browser):
                 page_of(browser, row)
             taken[model._meta.label] = len(statements)
     assert {label: count for label, count in taken.items() if count > 40} == {}
+
+
+def test_the_report_of_an_import_is_read_line_by_line(ada, browser):
+    made = make_workflow(ada, TIMED)
+    version = WorkflowVersion.objects.get(workflow=made["id"])
+    WorkflowVersion.objects.filter(pk=version.pk).update(changelog="Imported from n8n.\n- Set: mapped\n- Code: left out")
+    assert "Imported from n8n.<br>- Set: mapped<br>- Code: left out" in page_of(browser, version)
+
+
+def test_a_node_run_that_is_held_back_leads_to_its_hold(ada, browser):
+    workflow = make_workflow(ada, TIMED)["id"]
+    execution = started(ada, workflow)
+    assert ada.user is not None
+    held = hold(workspace=None, workflow=execution.workflow, reason="The bank is down", until=None, held_by=ada.user)
+    NodeRun.objects.filter(execution=execution).update(held_by=held)
+    assert address(Hold, "change", held.pk) in page_of(browser, execution)
+    assert "in force" in text_of(browser, address(Hold))
+
+
+def test_a_gateway_of_a_process_says_where_it_leads(ada, browser):
+    step = {
+        "type": "exclusive_gateway",
+        "config": {"conditions": [{"expression": "${amount > 1}", "next": "large"}, {"expression": "${amount <= 1}", "next": "small"}]},
+    }
+    body = {"name": "gateway", "variables": {"amount": "number"}, "steps": [step]}
+    made = ada.post_json("/process-definitions", body, 201)
+    page = page_of(browser, ProcessDefinition.objects.get(pk=made["id"]))
+    assert "large, small" in page
+    assert "<svg" in page
