@@ -34,7 +34,7 @@ _MANY = 200
 @admin.register(HumanTask)
 class HumanTaskAdmin(IdSearch, FactsAdmin):
     id_field = "execution_id"
-    list_display = ("title", "status_badge", "urgency", "due", "assignee", "offered_to", "asked_by", "created_at")
+    list_display = ("title", "status_badge", "urgency", "due", "assignee", "offered_to", "asked_by")
     list_filter = ("status", "priority", ("due_at", RangeDateTimeFilter), ("created_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("assignee", "workspace", "execution__workflow")
@@ -56,7 +56,7 @@ class HumanTaskAdmin(IdSearch, FactsAdmin):
     @admin.display(description="due", ordering="due_at")
     def due(self, task: HumanTask) -> Any:
         is_late = task.is_open and task.due_at is not None and task.due_at < timezone.now()
-        return badge(f"{task.due_at:%Y-%m-%d %H:%M} UTC, overdue", "alarm", "bad") if is_late else task.due_at
+        return badge(f"overdue, {task.due_at:%m-%d %H:%M} UTC", "alarm", "bad") if is_late else task.due_at
 
     @admin.display(description="offered to")
     def offered_to(self, task: HumanTask) -> str:
