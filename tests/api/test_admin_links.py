@@ -225,7 +225,7 @@ def test_what_decides_about_an_uncertain_node_asks_first(ada, browser):
     run = NodeRun.objects.get(execution=execution)
     with connection.cursor() as cursor:
         lease = "claim_token = gen_random_uuid(), lease_until = now() + interval '1 hour', started_at = now()"
-        cursor.execute(f"update node_run set status = 'running', {lease} where id = %s", [run.pk])  # noqa: S608  # a constant
+        cursor.execute(f"update node_run set status = 'running', {lease} where id = %s", [run.pk])  # a constant
         cursor.execute("update node_run set status = 'uncertain', claim_token = null, lease_until = null where id = %s", [run.pk])
     forms = page_of(browser, run).split("<form")[1:]
     deciding = [form for form in forms if 'name="decision"' in form]
