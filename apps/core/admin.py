@@ -42,6 +42,9 @@ class ReadOnlyAdmin(Exported, ModelAdmin):  # type: ignore[misc]  # unfold has n
     # What the page of one row reads beside it.
     page_select_related: tuple[str, ...] = ()
     show_full_result_count = False
+    empty_value_display = "–"
+    # Said by a list without rows: why there are none, and what makes one.
+    empty_hint = ""
     paginator = BoundedPaginator
     list_per_page = 50
     actions = None

@@ -109,6 +109,38 @@ class TestLinks:
 
 
 class TestPage:
+    def test_sizes_of_files_are_told_in_the_language_of_the_browser(self, ada):
+        task = ask(ada, assignee="ada")
+        browser(ada.user).post(f"/tasks/{task}", {"action": "attach", "file": SimpleUploadedFile("a.txt", b"12345678")})
+        assert "8\u00a0字节" in text_of(browser(ada.user, "zh-CN").get(f"/tasks/{task}"))
+        assert "8\u00a0bytes" in text_of(browser(ada.user).get(f"/tasks/{task}"))
+
+    def test_answers_are_shown_by_their_labels_in_the_order_in_which_they_were_asked(self, ada):
+        form = {
+            "type": "object",
+            "properties": {
+                "approved": {"type": "boolean"},
+                "zone": {
+                    "title": "Zone",
+                    "propertyOrder": 2,
+                    "oneOf": [{"const": "n", "title": "North"}, {"const": "s", "title": "South"}],
+                },
+                "tags": {"title": "Tags", "propertyOrder": 1, "type": "array", "items": {"enum": ["a", "b", "c"]}},
+                "address": {"title": "Address", "propertyOrder": 3, "properties": {"street": {"title": "Street", "type": "string"}}},
+                "rows": {"propertyOrder": 4, "type": "array", "items": {"type": "object"}},
+            },
+        }
+        form["properties"]["address"]["type"] = "object"
+        task = ask(ada, assignee="ada", form=form)
+        answers = {"zone": "s", "tags": ["c", "a"], "address": {"street": "Main 1"}, "rows": [{"n": 1}], "approved": False}
+        complete(task_id=task, user=ada.user, variables=answers)
+
+        page = text_of(browser(ada.user).get(f"/tasks/{task}"))
+
+        shown = re.findall(r"<dt>([^<]+)</dt><dd class=\"text\">(.*?)</dd>", page)
+        expected = [("Tags", "c, a"), ("Zone", "South"), ("Address", "Street: Main 1"), ("rows", "[{&quot;n&quot;:1}]")]
+        assert shown == [("Decision", ENGLISH["reject"]), *expected]
+
     def test_it_shows_what_is_asked_in_the_language_of_the_browser(self, ada):
         task = ask(ada, description="It is <b>large</b>.", four_eyes=False)
         english, chinese = (text_of(browser(ada.user, language).get(f"/tasks/{task}")) for language in ("en-GB,de;q=0.5", "zh-CN,en;q=0.3"))

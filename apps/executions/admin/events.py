@@ -4,20 +4,25 @@ from django.contrib import admin
 from django.utils.safestring import SafeString
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin, pretty_json
+from apps.core.admin_pages import id_link
 from apps.executions.admin.pages import status_badge
-from apps.executions.models import ExecutionEvent
+from apps.executions.models import Execution, ExecutionEvent
 
 
 @admin.register(ExecutionEvent)
 class ExecutionEventAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "execution_id"
-    list_display = ("at", "execution_id", "sequence", "kind", "status_badge", "nodes")
+    list_display = ("at", "of", "sequence", "kind", "status_badge", "nodes")
     list_filter = ("kind", "status")
     search_fields = ("kind__exact",)
     search_help_text = "Id of an execution, or a kind"
     ordering = ("-id",)
     fields = ("execution", "sequence", "kind", "at", "status_badge", "pretty_changes")
     readonly_fields = fields
+
+    @admin.display(description="execution")
+    def of(self, event: ExecutionEvent) -> SafeString | str:
+        return id_link(Execution, event.execution_id)
 
     @admin.display(description="status after it", ordering="status")
     def status_badge(self, event: ExecutionEvent) -> SafeString:

@@ -17,6 +17,7 @@ from unfold.views import ChangeList
 
 from apps.accounts.models import User
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.core.admin_pages import row_link
 from apps.engine.statuses import SETTLED_EXECUTION
 from apps.executions import actions, queries
 from apps.executions.admin.pages import MAY_STEER, duration, node_run_duration, page_context, status_badge
@@ -30,6 +31,11 @@ from apps.executions.waiting import waiting_of, with_waiting
 from apps.workflows.picture import Picture, picture_of
 
 SHOWN_NODE_RUNS = 200
+# {trigger: (page of the admin, label)} of lists that tell what came before a start; they belong to apps that build on this one.
+TRIGGER_PAGES = {
+    "schedule": ("admin:triggers_schedulerun_changelist", "Run of a schedule"),
+    "webhook": ("admin:triggers_webhookcall_changelist", "Call of a webhook"),
+}
 # {verb: (action, statuses in which its button is shown, what is said afterwards)}
 MOVES: Mapping[str, tuple[Callable[..., str], frozenset[str], str]] = {
     "pause": (actions.pause_execution, frozenset({"running"}), "Paused: what runs finishes, nothing new begins."),
@@ -59,8 +65,8 @@ class ExecutionAdmin(IdSearch, ReadOnlyAdmin):
     ordering = ("-created_at", "-id")
 
     @admin.display(description="workflow", ordering="workflow__name")
-    def workflow_name(self, execution: Execution) -> str:
-        return execution.workflow.name
+    def workflow_name(self, execution: Execution) -> SafeString | str:
+        return row_link(execution.workflow)
 
     @admin.display(description="status", ordering="status")
     def status_badge(self, execution: Execution) -> SafeString:
@@ -124,6 +130,8 @@ def _content(user: User, execution: Execution) -> dict[str, Any]:
         "duration": duration(execution.started_at, execution.finished_at),
         "has_ended": execution.status in SETTLED_EXECUTION,
         "verbs": [verb for verb, (_, statuses, _) in MOVES.items() if execution.status in statuses],
+        "trigger_page": TRIGGER_PAGES.get(execution.trigger),
+        "asks_people": any(node["type"] == "human.task" for node in execution.version.definition["nodes"]),
         "picture": _picture(execution, tallies),
         "node_runs": [_row(run, reverse("admin:executions_noderun_change", args=[run.id])) for run in node_runs[:SHOWN_NODE_RUNS]],
         "run_count": sum(tally.runs.total() for tally in tallies.values()),

@@ -8,15 +8,15 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, badge
+from apps.core.admin_pages import id_link
 from apps.executions.admin.pages import MAY_STEER, page_context, status_badge
 from apps.executions.follow_ups.actions import drop_follow_up
 from apps.executions.follow_ups.queries import status_of
-from apps.executions.models import FollowUp
+from apps.executions.models import Execution, FollowUp
 
 
 @admin.register(FollowUp)
@@ -31,9 +31,9 @@ class FollowUpAdmin(IdSearch, ReadOnlyAdmin):
     search_help_text = "Id of the execution that had ended, or a part of the workflow's name"
     ordering = ("-created_at",)
 
-    @admin.display(description="workflow")
-    def workflow_name(self, follow_up: FollowUp) -> str:
-        return follow_up.origin.workflow.name
+    @admin.display(description="after an execution of")
+    def workflow_name(self, follow_up: FollowUp) -> SafeString | str:
+        return id_link(Execution, follow_up.origin_id, follow_up.origin.workflow.name)
 
     @admin.display(description="state")
     def state(self, follow_up: FollowUp) -> SafeString:
@@ -59,11 +59,11 @@ class FollowUpAdmin(IdSearch, ReadOnlyAdmin):
 
     def _content(self, follow_up: FollowUp, may_steer: bool) -> dict[str, Any]:
         url = reverse("admin:follow_up_drop", args=[follow_up.pk])
-        button = {"label": "Drop", "url": url, "asks": "Let this not happen?"}
+        button = {"label": "Drop", "url": url, "asks": "Let this not happen?", "is_danger": True}
         return {
             "facts": [
-                ("What had ended", _link(follow_up.origin_id)),
-                ("What was started", _link(follow_up.execution_id)),
+                ("What had ended", id_link(Execution, follow_up.origin_id)),
+                ("What was started", id_link(Execution, follow_up.execution_id)),
                 ("State", self.state(follow_up)),
                 *([("Why it was not started", self.reason(follow_up))] if follow_up.error else []),
                 ("Due", follow_up.due_at),
@@ -80,9 +80,3 @@ class FollowUpAdmin(IdSearch, ReadOnlyAdmin):
         back_to = reverse("admin:executions_followup_change", args=[follow_up.pk])
         by = request.user.get_username()
         return act(request, lambda: drop_follow_up(follow_up_id=follow_up.pk, by=by), done="It will not happen.", back_to=back_to)
-
-
-def _link(execution_id: UUID | None) -> SafeString | str:
-    if execution_id is None:
-        return "–"
-    return format_html('<a href="{}">{}</a>', reverse("admin:executions_execution_change", args=[execution_id]), execution_id)

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, badge, pretty_json
+from apps.core.admin_pages import row_link
 from apps.executions import holds
 from apps.executions.admin.pages import page_context
 from apps.executions.models import Hold, ReceivedEvent
@@ -23,7 +24,7 @@ MAY_RELEASE = "executions.change_hold"
 @admin.register(Hold)
 class HoldAdmin(IdSearch, ReadOnlyAdmin):
     id_field = "pk"
-    list_display = ("reason", "scope", "workflow", "node_key", "workspace", "created_by", "created_at", "until", "released_at")
+    list_display = ("reason", "state", "scope", "of", "node_key", "workspace", "created_by", "created_at", "until", "released_at")
     list_filter = (("released_at", admin.EmptyFieldListFilter), ("created_at", RangeDateTimeFilter))
     list_filter_submit = True
     list_select_related = ("workflow", "workspace", "created_by")
@@ -31,6 +32,16 @@ class HoldAdmin(IdSearch, ReadOnlyAdmin):
     search_fields = ("reason", "node_key__exact", "workflow__name")
     search_help_text = "Id, node key, or a part of the reason or the workflow's name"
     ordering = ("-created_at", "-id")
+
+    empty_hint = "Nothing is held back. POST /api/v1/holds holds a node, a workflow, a workspace or the installation."
+
+    @admin.display(description="state", ordering="released_at")
+    def state(self, hold: Hold) -> SafeString:
+        return badge("in force", "front_hand", "wait") if hold.released_at is None else badge("released", "task_alt", "calm")
+
+    @admin.display(description="workflow", ordering="workflow__name")
+    def of(self, hold: Hold) -> SafeString | str:
+        return row_link(hold.workflow)
 
     def get_urls(self) -> list[URLPattern]:
         release = require_POST(self.admin_site.admin_view(self.release_view))

@@ -1,15 +1,12 @@
 """The list of iterations of loops."""
 
-from urllib.parse import urlencode
-
 from django.contrib import admin
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin
+from apps.core.admin_pages import id_link, list_link
 from apps.executions.admin.pages import duration, status_badge
-from apps.executions.models import Iteration
+from apps.executions.models import Execution, Iteration, NodeRun
 
 REASON_LENGTH = 200
 
@@ -28,9 +25,9 @@ class IterationAdmin(IdSearch, ReadOnlyAdmin):
     readonly_fields = fields
     page_select_related = ("execution__workflow",)
 
-    @admin.display(description="workflow")
-    def workflow_name(self, iteration: Iteration) -> str:
-        return iteration.execution.workflow.name
+    @admin.display(description="execution of")
+    def workflow_name(self, iteration: Iteration) -> SafeString | str:
+        return id_link(Execution, iteration.execution_id, iteration.execution.workflow.name)
 
     @admin.display(description="status", ordering="status")
     def status_badge(self, iteration: Iteration) -> SafeString:
@@ -48,10 +45,4 @@ class IterationAdmin(IdSearch, ReadOnlyAdmin):
 
     @admin.display(description="node runs")
     def node_runs(self, iteration: Iteration) -> SafeString:
-        asked = urlencode({"q": str(iteration.execution_id), "path__exact": iteration.path})
-        return format_html(
-            '<a class="text-primary-600 dark:text-primary-500" href="{}?{}">{}</a>',
-            reverse("admin:executions_noderun_changelist"),
-            asked,
-            "Node runs of it",
-        )
+        return list_link(NodeRun, "Node runs of it", q=iteration.execution_id, path__exact=iteration.path)

@@ -12,11 +12,13 @@ from django.views.decorators.http import require_POST
 from unfold.contrib.filters.admin import RangeDateTimeFilter
 
 from apps.core.admin import IdSearch, ReadOnlyAdmin, act, pretty_json
+from apps.core.admin_pages import id_link
 from apps.engine.json_values import InvalidJsonError, loads
+from apps.engine.waits import HUMAN_TASK
 from apps.executions import actions
 from apps.executions.admin.pages import MAY_STEER, node_run_duration, page_context, status_badge
 from apps.executions.api.serializers import node_output_url
-from apps.executions.models import NodeRun
+from apps.executions.models import Execution, NodeRun
 from apps.executions.notes import with_notes
 
 DECISIONS = {"rerun": "It runs again.", "success": "It counts as success.", "failed": "It counts as failed."}
@@ -36,9 +38,9 @@ class NodeRunAdmin(IdSearch, ReadOnlyAdmin):
     search_help_text = "Node key, or id of an execution"
     ordering = ("-id",)
 
-    @admin.display(description="workflow")
-    def workflow_name(self, run: NodeRun) -> str:
-        return run.execution.workflow.name
+    @admin.display(description="execution of")
+    def workflow_name(self, run: NodeRun) -> SafeString | str:
+        return id_link(Execution, run.execution_id, run.execution.workflow.name)
 
     @admin.display(description="status", ordering="status")
     def status_badge(self, run: NodeRun) -> SafeString:
@@ -101,6 +103,7 @@ def _content(run: NodeRun) -> dict[str, Any]:
         "execution_url": reverse("admin:executions_execution_change", args=[run.execution_id]),
         "output_url": node_output_url(run) if run.output_ref else None,
         "hold": run.held_by if run.status == "queued" else None,
+        "asks_people": run.waits_for == HUMAN_TASK,
         "is_uncertain": run.status == "uncertain",
         "documents": [(title, pretty_json(value)) for title, value in documents.items() if value is not None],
     }

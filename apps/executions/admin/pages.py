@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
@@ -13,6 +14,24 @@ from apps.executions.looks import LOOKS
 from apps.executions.models import NodeRun
 
 MAY_STEER = "executions.change_execution"
+
+
+class FactsAdmin(ReadOnlyAdmin):
+    """Base of admins whose page of one row is its facts, with tables, a picture and documents below them."""
+
+    def content(self, request: HttpRequest, row: Any) -> dict[str, Any]:
+        """What `admin/structforge/facts.html` shows of a row: facts, button, tables, picture, documents."""
+        raise NotImplementedError
+
+    def heading(self, row: Any) -> str:
+        return str(row)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        row = self.get_row(request, object_id)
+        context = page_context(self, request, row, self.heading(row))
+        return TemplateResponse(request, "admin/structforge/facts.html", {**context, **self.content(request, row)})
 
 
 def status_badge(status: str) -> SafeString:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import translation
 from django.views.generic import View
 
 from apps.accounts.models import User
@@ -30,7 +31,8 @@ _HEADERS = {
 def shown(request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
     """A page, in the language of the browser; `words` is what it says."""
     words = words_of(request)
-    response = render(request, template, {"words": words, **context}, status=status)
+    with translation.override(words["lang"].lower()):  # for filters of Django, such as sizes of files
+        response = render(request, template, {"words": words, **context}, status=status)
     for name, value in {**_HEADERS, "Content-Language": words["lang"]}.items():
         response.headers[name] = value
     return response

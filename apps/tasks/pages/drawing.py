@@ -31,7 +31,7 @@ def task_context(task: HumanTask, user: User, words: Words) -> dict[str, Any]:
         "may_claim": is_offered and not refusal,
         "may_release": task.is_open and task.assignee_id is not None and bool(task.candidates) and (is_mine or may_manage(user, task)),
         "may_delegate": may_give,
-        "decisions": [_decision(each, words) for each in task.decisions.select_related("user", "voter").order_by("created_at", "id")],
+        "decisions": [_decision(each, task, words) for each in task.decisions.select_related("user", "voter").order_by("created_at", "id")],
         "comments": task.comments.select_related("user").order_by("created_at", "id")[:MANY],
         "attachments": task.attachments.select_related("user").order_by("created_at", "id"),
     }
@@ -128,13 +128,29 @@ def _is_chosen(each: Field, data: QueryDict | None, index: int, value: Any) -> b
     return value in each.default if isinstance(each.default, list) else each.default is not None and value == each.default
 
 
-def _decision(each: Any, words: Words) -> dict[str, Any]:
+def _decision(each: Any, task: HumanTask, words: Words) -> dict[str, Any]:
     stands_for = each.voter.username if each.voter and each.voter_id != each.user_id else ""
-    answers = [(name, _answer(value, words)) for name, value in each.variables.items()]
+    form = form_of(task.form, task.decision)
+    pressed = next((one for one in form.outcomes if one.answers and one.answers.items() <= each.variables.items()), None)
+    said = {name: value for name, value in each.variables.items() if pressed is None or name not in pressed.answers}
+    answers = [(words["decision"], words.get(pressed.word, pressed.label))] if pressed else []
+    answers += _answers(said, form.fields, words)
     return {"by": each.user, "stands_for": stands_for, "approved": each.approved, "at": each.created_at, "answers": answers}
 
 
-def _answer(value: Any, words: Words) -> str:
+def _answers(values: Mapping[str, Any], fields: Iterable[Field], words: Words) -> list[tuple[str, str]]:
+    """(label, text) of each answer, in the order in which they were asked; then of what no field asked, such as the decision."""
+    asked = {each.path[-1]: each for each in fields if each.path}
+    named = [(each.label or name, _answer(values[name], words, each)) for name, each in asked.items() if name in values]
+    return named + [(name, _answer(value, words)) for name, value in values.items() if name not in asked]
+
+
+def _answer(value: Any, words: Words, field: Field | None = None) -> str:
     if isinstance(value, bool):
         return words["yes" if value else "no"]
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+    if isinstance(value, list) and not any(isinstance(each, list | dict) for each in value):
+        return ", ".join(_answer(each, words, field) for each in value)
+    if isinstance(value, dict):
+        return "\n".join(f"{label}: {text}" for label, text in _answers(value, field.fields if field else (), words))
+    label = next((label for choice, label in field.choices if choice == value), None) if field else None
+    return label or (value if isinstance(value, str) else orjson.dumps(value).decode())

@@ -1,3 +1,3 @@
-DATETIME_FORMAT = "Y-m-d H:i:s"
+DATETIME_FORMAT = "Y-m-d H:i:s T"
 DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i:s"
