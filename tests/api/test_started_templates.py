@@ -72,6 +72,27 @@ def test_the_webhook_answers_an_order_at_its_address(ada, worker, change, status
     assert (answer.status_code, answer.json()) == (status, body)
 
 
+def test_an_answer_that_is_committed_with_the_end_is_found_also_between_two_looks(ada, client):
+    made_of("order-webhook", ada)
+    token = Webhook.objects.get(is_open=True).token
+    looked = threading.Event()
+
+    def end_after_first_look(execute, sql, params, many, context):
+        found = execute(sql, params, many, context)
+        if 'FROM "node_run"' in sql and not looked.is_set():
+            looked.set()
+            thread = threading.Thread(target=lambda: (drive(Execution.objects.get().pk), connection.close()))
+            thread.start()
+            thread.join(WITHIN_SECONDS)
+        return found
+
+    with connection.execute_wrapper(end_after_first_look):
+        answer = client.post(f"/hooks/{token}", ORDER, content_type="application/json")
+
+    assert looked.is_set()
+    assert (answer.status_code, answer.json()["accepted"]) == (201, True)
+
+
 def test_an_order_without_lines_is_refused_with_its_place_before_anything_starts(ada, client):
     made_of("order-webhook", ada)
     token = Webhook.objects.get(is_open=True).token
