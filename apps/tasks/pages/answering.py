@@ -28,7 +28,7 @@ _HEADERS = {
 
 
 def shown(request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
-    """A page, in the language of the browser; `words` is what it says."""
+    """A page, in the language of who reads it; `words` is what it says."""
     words = words_of(request)
     response = render(request, template, {"words": words, **context}, status=status)
     for name, value in {**_HEADERS, "Content-Language": words["lang"]}.items():
