@@ -25,7 +25,7 @@ def stop_before(key: str, breakpoints: Mapping[str, Any], graph: Graph, scope_of
     if (text := breakpoints["nodes"][key]) is None:
         return _stop(None)
     try:
-        template = condition_of(graph, text)
+        template = condition_of(graph, key, text)
         found = template.resolve(scope_of(template))
     except ExpressionError as error:
         return _stop(error.message)

@@ -16,14 +16,12 @@ from django.db import transaction
 from django.http import HttpRequest
 from django.utils import translation
 
+from apps.accounts.languages import CATALOGUES, find_chosen
 from apps.accounts.models import User, Workspace
 from apps.core import audit
 from apps.core.audit import Verb
 
 log = logging.getLogger(__name__)
-
-_LANGUAGES = {User.Language.ENGLISH: "en", User.Language.CHINESE: "zh-hans"}
-"""Ours, as gettext's catalogues are named."""
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -45,7 +43,8 @@ class AccountAdapter(DefaultAccountAdapter):
     def render_mail(self, template_prefix: str, email: Any, context: dict[str, Any], headers: dict[str, str] | None = None) -> EmailMessage:
         """In the language of who reads it."""
         reader = context.get("user")
-        language = _LANGUAGES[User.Language(reader.language)] if isinstance(reader, User) else settings.LANGUAGE_CODE
+        chosen = find_chosen(reader)
+        language = CATALOGUES[chosen] if chosen else settings.LANGUAGE_CODE
         with translation.override(language):
             message: EmailMessage = super().render_mail(template_prefix, email, context, headers)
         return message

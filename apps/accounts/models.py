@@ -63,7 +63,13 @@ class User(AbstractUser):
     service_of = models.ForeignKey(
         "Workspace", on_delete=models.CASCADE, null=True, blank=True, editable=False, related_name="service_accounts"
     )
-    language = models.CharField(max_length=8, choices=Language.choices, default=Language.ENGLISH)
+    language = models.CharField(
+        max_length=8,
+        choices=Language.choices,
+        blank=True,
+        default="",
+        help_text="Of mails and pages; empty: the browser's for pages, the installation's for mails.",
+    )
     time_zone = models.CharField(max_length=64, default="UTC", help_text="A name of the IANA time zone database.")
 
     objects = UserManager()  # type: ignore[misc]  # narrows Django's own

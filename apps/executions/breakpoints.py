@@ -46,7 +46,7 @@ class NotStoppedError(ConflictError):
 class Breakpoint:
     """Stop before this node, where the condition holds; without one, always.
 
-    condition   text such as `${vars.total > 1000}`
+    condition   text such as `${vars.total > 1000}`; in the body of a loop it reads `item` and `index` as well
     """
 
     node: str
@@ -118,25 +118,25 @@ def stopped_at(execution: Execution) -> list[dict[str, Any]]:
 MARK = "$breakpoint"
 
 
-def condition_of(graph: Graph, text: str) -> Template:
-    """A condition, compiled. Raises ExpressionError."""
+def condition_of(graph: Graph, key: str, text: str) -> Template:
+    """The condition at a node, compiled. Raises ExpressionError."""
     properties = (graph.input_schema or {}).get("properties")
     names = Names(frozenset(properties if isinstance(properties, dict) else ()), frozenset(graph.initial_variables))
-    return compile_template(text, names)
+    return compile_template(text, names if graph.nodes[key].parent is None else names.in_loop)
 
 
 def _check(graph: Graph, breakpoints: Sequence[Breakpoint]) -> None:
     for index, each in enumerate(breakpoints):
         if each.node not in graph.nodes or each.node.startswith("$"):
             raise InvalidBreakpointError(f"The version has no node '{each.node}'.", pointer=f"/breakpoints/{index}/node")
-        if each.condition is not None and (fault := _fault(graph, each.condition)):
+        if each.condition is not None and (fault := _fault(graph, each.node, each.condition)):
             raise InvalidBreakpointError(fault, pointer=f"/breakpoints/{index}/condition")
 
 
-def _fault(graph: Graph, condition: str) -> str | None:
+def _fault(graph: Graph, key: str, condition: str) -> str | None:
     """What is wrong with a condition, as far as that can be said beforehand."""
     try:
-        template = condition_of(graph, condition)
+        template = condition_of(graph, key, condition)
     except ExpressionError as error:
         return error.message
     if template.is_constant:

@@ -16,22 +16,13 @@ from apps.nodes.contract import NodeFailure
 from apps.nodes.egress import Call
 from apps.nodes.http_exchange import exchange, url_fault
 from apps.notifications.keys import secrets_of
+from apps.notifications.mails import mail_of
 from apps.notifications.models import Delivery
 from apps.notifications.signing import headers
 
 WEBHOOK_SECONDS = 15.0
 MAX_REPLY_BYTES = 1024 * 1024
 GONE = 410
-_SUBJECTS = {
-    "success": "{workflow} has succeeded",
-    "failed": "{workflow} has failed",
-    "cancelled": "{workflow} was cancelled",
-    "retrying": "{workflow} has failed, and is tried again",
-    "compensation_failed": "{workflow}: not everything could be undone",
-    "schedule_missed": "{workflow}: a scheduled run was missed",
-    "schedule_failed": "{workflow}: a scheduled run could not be started",
-    "schedule_late": "{workflow}: a scheduled run is late",
-}
 
 
 class NotTakenError(Exception):
@@ -50,7 +41,7 @@ class NotTakenError(Exception):
 
 def send_email(delivery: Delivery) -> None:
     """Raises NotTakenError."""
-    subject, text = _mail(delivery)
+    subject, text = mail_of(delivery)
     # An id of the mail that stays the same tells the other side that it has it already.
     domain = settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ") or "structforge"
     message = EmailMessage(
@@ -87,45 +78,6 @@ def _depth(delivery: Delivery) -> int:
     """Of the execution that it tells of: being told may start another one."""
     found = Execution.objects.filter(deliveries=delivery.pk)
     return found.values_list("depth", flat=True).first() or 0
-
-
-def _mail(delivery: Delivery) -> tuple[str, str]:
-    """Subject and text: those of the payload where it brings its own, {"mail": {"subject", "text"}}."""
-    if own := delivery.payload.get("mail"):
-        return own["subject"], own["text"]
-    told = delivery.payload["data"]
-    return _SUBJECTS[delivery.event].format(workflow=told["workflow"]["name"]), _text(told)
-
-
-def _text(told: Mapping[str, Any]) -> str:
-    facts = _of_schedule(told) if "schedule" in told else _of_execution(told)
-    return "\n".join(f"{name + ':':14}{value}" for name, value in facts.items() if value) + "\n"
-
-
-def _of_schedule(told: Mapping[str, Any]) -> dict[str, Any]:
-    alert, error = told["alert"], told["error"]
-    return {
-        "Workflow": told["workflow"]["name"],
-        "Schedule": told["schedule"]["name"],
-        "Runs": alert["count"],
-        "First for": alert["first_for"],
-        "Last for": alert["last_for"],
-        "Error": f"{error['code']}: {error['message']}" if error else None,
-    }
-
-
-def _of_execution(told: Mapping[str, Any]) -> dict[str, Any]:
-    execution, error = told["execution"], told["error"]
-    return {
-        "Workflow": f"{told['workflow']['name']}, version {told['workflow']['version']}",
-        "Execution": execution["id"],
-        "Business key": execution["business_key"],
-        "Status": execution["status"],
-        "Finished": execution["finished_at"],
-        "Node": told["node"],
-        "Error": f"{error['code']}: {error['message']}" if error else None,
-        "See": f"{settings.PUBLIC_URL.rstrip('/')}/executions/{execution['id']}" if settings.PUBLIC_URL else None,
-    }
 
 
 def _one_line(text: str) -> str:

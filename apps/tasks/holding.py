@@ -16,7 +16,7 @@ from apps.tasks.rights import NotYourTaskError, check_four_eyes, check_open, may
 
 
 class AlreadyClaimedError(ConflictError):
-    """Somebody else was first."""
+    """Somebody else was first; details: {"assignee": username}, whom all see who see the task."""
 
     code = "already_claimed"
 
@@ -48,8 +48,8 @@ def claim(*, task_id: int, user: User) -> None:
     task = locked(task_id)
     if task.assignee_id == user.pk:
         return
-    if task.assignee_id is not None and task.claimed_at is not None:
-        raise AlreadyClaimedError("Somebody else has claimed the task.")
+    if task.assignee is not None and task.claimed_at is not None:
+        raise AlreadyClaimedError(f"{task.assignee.username} has claimed the task.", assignee=task.assignee.username)
     _check_held_by_one(task)
     right = right_of(user, task)
     _give(task, user.pk, in_place_of=None if right == user.pk else right)

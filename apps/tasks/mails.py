@@ -3,18 +3,15 @@
 from collections.abc import Iterable
 from uuid import UUID
 
+from apps.accounts.languages import language_of
 from apps.accounts.models import User
 from apps.notifications.models import Delivery
 from apps.tasks.links import task_link
+from apps.tasks.mail_words import WORDS, Words
 from apps.tasks.models import Absence, HumanTask
 from apps.tasks.rights import hands_before, people_of
 
 MAX_MAILS = 200  # of one occasion
-_SUBJECTS = {
-    "task_offered": "A task for you: {title}",
-    "task_reminder": "Still to be done: {title}",
-    "task_escalated": "Overdue: {title}",
-}
 
 
 def tell_holders(task: HumanTask, event: str) -> None:
@@ -40,7 +37,8 @@ def _substitutes(workspace_id: UUID, people: set[UUID]) -> Iterable[UUID]:
 
 def _delivery(task: HumanTask, event: str, user: User) -> Delivery:
     told = {"id": task.pk, "title": task.title, "node": task.key, "due_at": task.due_at.isoformat() if task.due_at else None}
-    mail = {"subject": _SUBJECTS[event].format(title=task.title), "text": _text(task, user)}
+    words = WORDS[language_of(user)]
+    mail = {"subject": words[event].format(task.title), "text": _text(task, user, words)}
     return Delivery(
         workspace_id=task.workspace_id,
         execution_id=task.execution_id,
@@ -51,11 +49,8 @@ def _delivery(task: HumanTask, event: str, user: User) -> Delivery:
     )
 
 
-def _text(task: HumanTask, user: User) -> str:
+def _text(task: HumanTask, user: User, words: Words) -> str:
     due = f"{task.due_at:%Y-%m-%d %H:%M} UTC" if task.due_at else None
-    facts = {"Task": task.title, "Due": due, "Answer": task_link(task.pk, user.pk)}
-    lines = [f"{name + ':':9}{value}" for name, value in facts.items() if value]
-    return (
-        "\n".join([*lines, "", *([task.description, ""] if task.description else []), "The link is yours alone, and asks you to log in."])
-        + "\n"
-    )
+    facts = {"task": task.title, "due": due, "answer": task_link(task.pk, user.pk)}
+    lines = [words[name].format(value) for name, value in facts.items() if value]
+    return "\n".join([*lines, "", *([task.description, ""] if task.description else []), words["link"]]) + "\n"

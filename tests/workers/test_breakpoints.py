@@ -92,6 +92,37 @@ def test_a_condition_says_where_it_stops(version, x, at):
     assert stopped(begin(version, Breakpoint("c", "${vars.total > 1000 && nodes.b.x > 1}"), x=x)) == at
 
 
+@pytest.mark.parametrize(
+    ("condition", "paths"),
+    [("${item.n > 1 && index < 3}", ["1", "2"]), ("${nodes.first.n == 3}", ["2"]), ("${item.n > 9}", [])],
+)
+def test_a_condition_in_a_loop_reads_what_the_iteration_is_about(condition, paths):
+    #  start ─▶ each[ first ─▶ second ] ─▶ after
+    nodes = {
+        "start": START,
+        "each": {"type": "loop.foreach", "config": {"items": "${items}", "parallel": 4}},
+        "first": {**put(n="${item.n}"), "parent": "each"},
+        "second": {**put(done="yes"), "parent": "each"},
+        "after": put(all="${nodes.each}"),
+    }
+    version = make_version(document(nodes, "start -> each -> after", "first -> second", inputs={"items": "array"}))
+    stop = Breakpoint("second", condition)
+    started = start_test_run(
+        workflow=version.workflow,
+        version=version,
+        breakpoints=[stop],
+        started_by=version.workspace.owner,
+        input={"items": [{"n": number} for number in (1, 2, 3, 4)]},
+    )
+    drive(started.execution_id, rounds=10)
+
+    found = breakpoints.stopped_at(Execution.objects.get(pk=started.execution_id))
+    assert sorted((each["key"], each["path"], each["fault"]) for each in found) == [("second", path, None) for path in paths]
+    if paths:
+        go_on(execution_id=started.execution_id)
+    assert drive(started.execution_id).output == {"all": [{"done": "yes"}] * 4}
+
+
 @pytest.mark.parametrize("condition", ["${1 / (nodes.b.x - 2) > 0}", "${nodes.b.x}"])
 def test_a_condition_without_an_answer_stops_and_says_why(version, condition):
     execution_id = begin(version, Breakpoint("c", condition))
@@ -149,6 +180,7 @@ def test_only_a_test_run_that_is_stopped_is_stepped_through(version):
         (Breakpoint("a", "${1 +}"), "/breakpoints/0/condition"),
         (Breakpoint("a", "${nodes.nowhere.x}"), "/breakpoints/0/condition"),
         (Breakpoint("a", "${nothing}"), "/breakpoints/0/condition"),
+        (Breakpoint("a", "${item > 1}"), "/breakpoints/0/condition"),
         (Breakpoint("a", "vars.total > 1"), "/breakpoints/0/condition"),
     ],
 )

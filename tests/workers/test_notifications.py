@@ -13,11 +13,13 @@ from django.db import connection
 from django.utils import timezone
 from werkzeug import Request, Response
 
+from apps.accounts.models import User
 from apps.executions.actions import cancel_execution, start_execution
 from apps.executions.models import Execution
 from apps.notifications import keys
 from apps.notifications.delivering import StillPendingError, announce_due, deliver, redeliver
 from apps.notifications.models import Delivery, SigningKey
+from apps.notifications.words import WORDS
 from tests.apps.smtp_sink import running_sink
 from tests.factories import make_version, make_workspace
 from tests.workers.driving import drive, step
@@ -89,6 +91,26 @@ def test_each_address_gets_a_mail_that_says_what_happened(sink, settings):
     assert "broken: no" in text
     assert "ORDER-1" in text
     assert f"https://flows.example.org/executions/{execution.id}" in text
+
+
+def test_a_mail_is_in_the_language_of_its_reader_and_of_the_installation_for_others(sink, settings):
+    make_workspace("ada")
+    User.objects.filter(username="ada").update(email="Ada@example.com", language="zh")
+    execution = ended(mail("ada@example.com", "bob@example.com"))
+    send_due()
+
+    messages = {taken.recipients[0]: taken.message for taken in sink.taken}
+    assert messages["ada@example.com"]["Subject"] == f"{execution.workflow.name} 执行失败"
+    lines = messages["ada@example.com"].get_content().splitlines()
+    assert lines[0] == f"工作流：{execution.workflow.name}，版本 1"
+    assert {"业务编号：ORDER-1", "状态：失败", "错误：broken: no"} <= set(lines)
+    assert messages["bob@example.com"]["Subject"] == f"{execution.workflow.name} has failed"
+    assert messages["bob@example.com"].get_content().startswith(f"Workflow:     {execution.workflow.name}, version 1")
+
+
+def test_every_mail_has_its_words_in_every_language():
+    assert set(WORDS) == set(User.Language)
+    assert all(words.subjects.keys() == WORDS[User.Language.ENGLISH].subjects.keys() for words in WORDS.values())
 
 
 def test_a_webhook_is_signed_with_the_key_of_the_workspace(server):

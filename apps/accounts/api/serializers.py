@@ -35,6 +35,9 @@ class TokensOutput(serializers.Serializer[Any]):
 
 class UserOutput(serializers.ModelSerializer[User]):
     email = serializers.CharField(help_text="Empty where none is known.")
+    language = serializers.ChoiceField(
+        choices=User.Language.choices, allow_blank=True, read_only=True, help_text="Empty: the person has not chosen."
+    )
 
     class Meta:
         model = User
@@ -74,7 +77,12 @@ def _time_zones() -> set[str]:
 class ProfileInput(InputSerializer):
     first_name = serializers.CharField(max_length=150, allow_blank=True, required=False)
     last_name = serializers.CharField(max_length=150, allow_blank=True, required=False)
-    language = serializers.ChoiceField(choices=User.Language.choices, required=False)
+    language = serializers.ChoiceField(
+        choices=User.Language.choices,
+        allow_blank=True,
+        required=False,
+        help_text="Of mails and pages; empty: the browser's for pages, the installation's for mails.",
+    )
     time_zone = serializers.CharField(max_length=64, required=False, help_text="As in the IANA time zone database: `Asia/Shanghai`.")
     email = serializers.EmailField(
         max_length=254, required=False, help_text="A mail goes there; it counts once its key has come back to /auth/email/verify."

@@ -49,7 +49,7 @@ MEMBER: dict[str, Function] = {
     "lastIndexOf": Function(whole_arguments=frozenset({1}), gives_whole=True),
     "matches": _MATCHES,
     "charAt": Function(whole_arguments=frozenset({0})),
-    "substring": Function(whole_arguments=frozenset({0, 1})),
+    "substring": Function(whole_arguments=frozenset({1, 2}), written="substring_", is_global=True),
     "replace": Function(whole_arguments=frozenset({2})),
     "split": Function(whole_arguments=frozenset({1})),
 }

@@ -45,7 +45,16 @@ _WORDS = {
     "google.protobuf.Duration": "duration",
 }
 _ARITHMETIC = frozenset("+-*/%")
-_OWN_NAMES = {"matches_": "matches", "divide_": "/", "remainder_": "%", "string_": "string", "_?_:_": "? :", "_[_]": "[ ]", "@in": "in"}
+_OWN_NAMES = {
+    "matches_": "matches",
+    "substring_": "substring",
+    "divide_": "/",
+    "remainder_": "%",
+    "string_": "string",
+    "_?_:_": "? :",
+    "_[_]": "[ ]",
+    "@in": "in",
+}
 
 
 def _divide(left: float, right: float) -> float:
@@ -84,6 +93,15 @@ def _matches(text: str, pattern: str) -> bool:
     return _pattern(pattern).search(text) is not None
 
 
+def _substring(text: str, start: int, end: int | None = None) -> str:
+    # CEL's own refuses an end that is the length of the text.
+    last = len(text) if end is None else end
+    if not 0 <= start <= last <= len(text):
+        wanted, found = ("a start", f"{start}") if end is None else ("a start and an end after it", f"{start} to {end}")
+        raise ValueError(f"'substring' takes {wanted}, from 0 to {len(text)}, the length of the text; found {found}")
+    return text[start:last]
+
+
 def _same(value: str | datetime) -> str | datetime:
     return value
 
@@ -111,6 +129,13 @@ def _environment() -> cel.Env:
                 ],
             ),
             cel.FunctionDecl("matches_", [cel.Overload("matches_strings", kinds.BOOL, [kinds.STRING, kinds.STRING], False, _matches)]),
+            cel.FunctionDecl(
+                "substring_",
+                [
+                    cel.Overload("substring_from", kinds.STRING, [kinds.STRING, kinds.INT], False, _substring),
+                    cel.Overload("substring_between", kinds.STRING, [kinds.STRING, kinds.INT, kinds.INT], False, _substring),
+                ],
+            ),
             cel.FunctionDecl("string_", [cel.Overload(f"string_{kind.name()}", kinds.STRING, [kind], False, text_of) for kind in shown]),
         ],
     )

@@ -29,7 +29,7 @@ _HEADERS = {
 
 
 def shown(request: HttpRequest, template: str, context: Mapping[str, Any], *, status: int = 200) -> HttpResponse:
-    """A page, in the language of the browser; `words` is what it says."""
+    """A page, in the language of who reads it; `words` is what it says."""
     words = words_of(request)
     with translation.override(words["lang"].lower()):  # for filters of Django, such as sizes of files
         response = render(request, template, {"words": words, **context}, status=status)

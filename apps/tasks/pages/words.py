@@ -1,9 +1,11 @@
-"""What the pages of tasks say, in English and Chinese; browsers ask for one of them."""
+"""What the pages of tasks say, in English and Chinese; each person reads one of them."""
 
 from collections.abc import Mapping
 
 from django.http import HttpRequest
 from django.utils.translation.trans_real import parse_accept_lang_header
+
+from apps.accounts.languages import Language, default_language, find_chosen, find_known
 
 Words = Mapping[str, str]
 
@@ -204,11 +206,10 @@ CHINESE: Words = {
 }
 
 
+_WORDS: Mapping[Language, Words] = {Language.ENGLISH: ENGLISH, Language.CHINESE: CHINESE}
+
+
 def words_of(request: HttpRequest) -> Words:
-    """In the language that the browser likes best of those that we have; English where it likes none."""
-    for code, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "")):
-        if code.startswith("zh"):
-            return CHINESE
-        if code.startswith("en"):
-            return ENGLISH
-    return ENGLISH
+    """In the language that the person chose, else the one that the browser likes best of those that we have, else the installation's."""
+    accepted = (code for code, _ in parse_accept_lang_header(request.headers.get("Accept-Language", "")))
+    return _WORDS[find_chosen(request.user) or find_known(accepted) or default_language()]

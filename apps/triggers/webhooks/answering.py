@@ -89,17 +89,25 @@ def _of_execution(execution_id: UUID) -> Answer | None:
 
 
 def _of_node(execution_id: UUID, keys: Sequence[str]) -> Answer | None:
-    said = NodeRun.objects.filter(execution_id=execution_id, key__in=keys, status="success")
-    row = said.order_by("finished_at", "id").values("output", "output_ref").first()
-    if row is not None:
-        output = loads(object_store.get(row["output_ref"]), max_bytes=MAX_OUTPUT_BYTES) if row["output_ref"] else row["output"]
-        return _said(output)
+    if said := _of_rows(execution_id, keys):
+        return said
     status = Execution.objects.filter(pk=execution_id, status__in=SETTLED_EXECUTION).values_list("status", flat=True).first()
     if status is None:
         return None
+    # What was said may have been committed with the end, after the first look.
+    if said := _of_rows(execution_id, keys):
+        return said
     if status != "success":
         return _failed(execution_id, status)
     return _json(500, {"code": "no_answer", "message": "The workflow ended without an answer.", "details": {"id": execution_id}})
+
+
+def _of_rows(execution_id: UUID, keys: Sequence[str]) -> Answer | None:
+    said = NodeRun.objects.filter(execution_id=execution_id, key__in=keys, status="success")
+    row = said.order_by("finished_at", "id").values("output", "output_ref").first()
+    if row is None:
+        return None
+    return _said(loads(object_store.get(row["output_ref"]), max_bytes=MAX_OUTPUT_BYTES) if row["output_ref"] else row["output"])
 
 
 def _said(output: Any) -> Answer:

@@ -127,7 +127,7 @@ def _slice(emitter: _Emitter, of: Cel, arguments: Sequence[Expression]) -> Cel:
     size, start = f"size({of.text})", cel.of_number(bounds[0]).text
     piece = f"{of.operand}.substring({start})"
     if len(bounds) == 2:
-        # CEL refuses bounds at the end or behind it, where JavaScript stops at the end.
+        # CEL refuses bounds behind the end, where JavaScript stops at the end.
         end = cel.of_number(bounds[1]).text
         piece = f"({size} <= {end} ? {piece} : {of.operand}.substring({start}, {end}))"
     return Cel(piece if start == "0" else f'({size} <= {start} ? "" : {piece})', "text")
