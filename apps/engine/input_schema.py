@@ -5,6 +5,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import Any
 
+import orjson
 import re2
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.exceptions import UnknownType
@@ -34,7 +35,7 @@ def input_problems(schema: Mapping[str, Any] | None, value: object) -> list[Prob
     if not schema:
         return []
     try:
-        errors = islice(_Validator(schema, registry=EMPTY_REGISTRY).iter_errors(value), MAX_PROBLEMS)
+        errors = islice(_validator(orjson.dumps(schema)).iter_errors(value), MAX_PROBLEMS)
         return sorted(map(_problem, errors), key=lambda problem: problem.pointer)
     except Unresolvable as error:
         raise UnusableSchemaError(f"The schema refers to '{error.ref}', which is not part of it.") from error
@@ -44,6 +45,12 @@ def input_problems(schema: Mapping[str, Any] | None, value: object) -> list[Prob
         raise UnusableSchemaError(f"The schema holds an unknown type: {shown(error.type)}.") from error
     except RecursionError as error:
         raise UnusableSchemaError("The schema refers to itself without end.") from error
+
+
+@lru_cache(maxsize=256)
+def _validator(schema: bytes) -> Any:
+    """To make one takes longer than to check a small input; it is not changed by checking."""
+    return _Validator(orjson.loads(schema), registry=EMPTY_REGISTRY)
 
 
 def _problem(error: ValidationError) -> Problem:
