@@ -167,7 +167,7 @@ RESTARTS = UntilDone(faults.restart_what_died, 1.0)
 AS_C1 = Limits(repeats_share=0.01, times_calm=3.0, tail_seconds=LEASE_SECONDS + 2)
 
 
-TIMERS_DUE_AFTER = 60.0
+TIMERS, TIMERS_DUE_AFTER = 10_000, 60.0
 
 
 def _numbered(number: int, begun_at: float) -> JSON:
@@ -176,6 +176,21 @@ def _numbered(number: int, begun_at: float) -> JSON:
 
 def _due_together(number: int, begun_at: float) -> JSON:
     return {"due": round(begun_at + TIMERS_DUE_AFTER)}
+
+
+def _timers(name: str, title: str, limits: Limits, plans: PlanMaker) -> Scenario:
+    return Scenario(
+        name,
+        title,
+        {FULL: TIMERS},
+        limits,
+        plans,
+        documents=(deep.timer(),),
+        input_of=_due_together,
+        laws=laws.TIMER_LAWS,
+        measures=laws.TIMER_MEASURES,
+        batch=1000,
+    )
 
 
 def _by_schedules(name: str, title: str, fires: Mapping[str, int], *, schedules: int, freeze: faults.Action, limits: Limits) -> Scenario:
@@ -296,18 +311,19 @@ CATALOGUE = {
             batch=1000,
             time_limit=1500,
         ),
-        Scenario(
+        _timers(
             "C16",
             "10,000 timers due in the same second, under kill -9 every 2 s and FLUSHALL three times",
-            {FULL: 10_000},
-            # What can be done at 300 nodes a second, and three seconds: the node that waited goes on, then comes the one that leaves a row.
-            Limits(repeats_share=0.01, measures={"late_p99_seconds": 2 * 10_000 / 300 + 3}),
+            # How late they are tells of the workers that are missing meanwhile: what counts is that none is early, and none lost.
+            Limits(repeats_share=0.01),
             Together((KILLS, At(faults.flush_redis, tuple(TIMERS_DUE_AFTER + seconds for seconds in (-5.0, 1.0, 4.0))))),
-            documents=(deep.timer(),),
-            input_of=_due_together,
-            laws=laws.TIMER_LAWS,
-            measures=laws.TIMER_MEASURES,
-            batch=1000,
+        ),
+        _timers(
+            "C16-late",
+            "10,000 timers due in the same second, without faults: how late they are",
+            # What can be done at 300 nodes a second, and three seconds: the node that waited goes on, then comes the one that leaves a row.
+            Limits(repeats=0, measures={"late_p99_seconds": 2 * TIMERS / 300 + 3, "woken_p99_seconds": 3.0}),
+            PlanMaker(),
         ),
         Scenario(
             "C17",
