@@ -59,7 +59,7 @@ def test_the_list_is_searched_in_any_language_and_filtered(browser, operator):
 
     assert found(q="线索评分") == 1
     assert found(origin="people") == 1
-    assert found(origin="system", category="finance") == 3
+    assert found(origin="system", category="finance") == WorkflowTemplate.objects.filter(workspace=None, category="finance").count() > 1
     assert found(visibility__exact="private") == 0
     assert found(q=str(WorkflowTemplate.objects.get(slug="first-steps").pk)) == 1
 

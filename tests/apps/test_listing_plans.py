@@ -10,6 +10,7 @@ from apps.accounts.queries import personal_workspace
 from apps.workflows.api.filters import SORTS
 from apps.workflows.listing import Filters, described, matching
 from apps.workflows.models import Favourite, Folder, Grant, Tag, Workflow
+from tests import database
 from tests.factories import make_workspace
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(300)]
@@ -20,6 +21,7 @@ ROWS = 3000
 @pytest.fixture
 def person() -> User:
     """Somebody with many workflows, in an installation with as many of others."""
+    database.truncate()
     for username in ("ada", "bob"):
         workspace = make_workspace(username)
         folder = Folder(workspace=workspace, name="folder")

@@ -16,6 +16,7 @@ from apps.core import fence
 from apps.core.ids import uuid7
 from apps.executions.models import Execution, ExecutionEvent, NodeRun
 from apps.workflows.models import Grant, Workflow, WorkflowVersion
+from tests import database
 from tests.api.clients import ApiClient, client_of
 from tests.apps.test_listing_plans import indexes, nodes, scanned
 from tests.factories import make_version
@@ -30,6 +31,7 @@ KEY = "sf_for_this_test_alone"
 @pytest.fixture
 def execution() -> Execution:
     """One of many, of a workflow with many versions, in a workspace with many members, keys and shares; and another workspace alike."""
+    database.truncate()
     for username in ("bob", "ada"):
         version = make_version(username=username)
         _people(version)

@@ -221,7 +221,7 @@ def mutated(draw: st.DrawFn) -> Any:
             around = around[step]
         match draw(st.sampled_from(["replace", "remove", "repeat", "move"])):
             case "replace":
-                around[path[-1]] = draw(ANYTHING)
+                around[path[-1]] = copy.deepcopy(draw(ANYTHING))  # the next mutation may be in it
             case "remove":
                 del around[path[-1]]
             case "repeat" if isinstance(around, list):
