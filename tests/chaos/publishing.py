@@ -20,9 +20,13 @@ def ensure_operator() -> Workspace:
 
 
 def publish(documents: Sequence[JSON]) -> list[Workflow]:
-    """A published workflow for each definition, the same one for the same name. What a node calls by name must come before it."""
+    """A published workflow for each definition, the same one for the same name, also of an earlier call.
+
+    What a node calls by name must come before it.
+    """
     workspace = ensure_operator()
-    known: dict[str, Workflow] = {}
+    names = [document["name"] for document in documents]
+    known = {workflow.name: workflow for workflow in workspace.workflows.filter(name__in=names).select_related("published_version")}
     for document in documents:
         if document["name"] not in known:
             known[document["name"]] = create_workflow(
