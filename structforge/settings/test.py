@@ -10,5 +10,5 @@ WHITENOISE_AUTOREFRESH = True  # looks for a file when it is asked for, and not 
 REGISTRATION_OPEN = True
 INSTALLED_APPS = [*INSTALLED_APPS, "allauth.socialaccount.providers.openid_connect"]
 
-# Between tests that commit, Django empties all tables; the audit log would refuse.
+# Tests empty tables; the audit log would refuse.
 DATABASES["default"]["OPTIONS"]["options"] = "-c structforge.empties_audit=on"
