@@ -85,10 +85,10 @@ def run(
         given.write(stdin.encode())
         given.seek(0)
         variables = (f"{name}={value}" for name, value in environment.items())
-        process, last_words = _start(["sh", "-c", set_up, "sh", script, mark.decode(), *variables], given, out, err)
+        process, alive = _start(["sh", "-c", set_up, "sh", script, mark.decode(), *variables], given, out, err)
         try:
-            with last_words:
-                status = _wait(process, last_words, timeout_seconds, on_cancel)
+            with alive:
+                status = _wait(process, alive, timeout_seconds, on_cancel)
         finally:
             before, is_ready, written = _read(err).partition(mark)
         if not is_ready:
@@ -126,7 +126,7 @@ def _start(inner: Sequence[str], given: IO[bytes], out: IO[bytes], err: IO[bytes
 
 
 def _wait(
-    process: "subprocess.Popen[bytes]", last_words: IO[bytes], timeout_seconds: float, on_cancel: Callable[[Callable[[], None]], None]
+    process: "subprocess.Popen[bytes]", alive: IO[bytes], timeout_seconds: float, on_cancel: Callable[[Callable[[], None]], None]
 ) -> int:
     """Its exit code, when no process of it is left."""
     is_killed = False
@@ -144,7 +144,7 @@ def _wait(
     finally:
         _kill(process)
         process.wait()
-        while last_words.read(1024):
+        while alive.read(1024):
             pass
     if is_killed:
         raise NodeFailure("cancelled", "The script was cancelled.", is_final=True)

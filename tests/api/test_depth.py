@@ -13,6 +13,7 @@ from apps.triggers.events.delivering import deliver_due
 from apps.triggers.models import Event, Webhook, WebhookCall
 from tests.api.clients import make_workflow
 from tests.api.test_events import PAID, listener, send
+from tests.api.test_routes import PROCESS, STEP
 from tests.api.test_webhooks import Address, definition
 from tests.api.workspaces import workspace_of
 from tests.realtime.web import web
@@ -117,6 +118,16 @@ def test_a_share_link_keeps_it_too(ada):
     link = ada.post_json(f"/workflows/{workflow['id']}/links", {"level": "executor"}, 201)
     ada.post_json(f"/shared/{link['token']}/executions", {"input": {"amount": 1}}, 202, **{HEADER: "4"})
     assert Execution.objects.get().depth == 4
+
+
+def test_the_other_vocabularies_keep_it_too(ada):
+    process = ada.post_json("/process-definitions", PROCESS, 201)["id"]
+    step = ada.post_json("/steps", STEP, 201)["id"]
+    template = ada.post_json("/templates", {"name": "steps", "steps": [{"step_id": step}]}, 201)["id"]
+    for path, body in (("/process-instances", {"process_definition_id": process}), (f"/templates/{template}/executions", {})):
+        ada.post_json(path, body, 201, **{HEADER: "4"})
+        assert Execution.objects.latest("created_at").depth == 4, path
+        assert ada.post_json(path, body, 422, **{HEADER: "11"})["code"] == "too_deep"
 
 
 def test_what_follows_a_failure_is_as_deep_and_so_is_a_rerun_unless_the_request_is_deeper(ada):

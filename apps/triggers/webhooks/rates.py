@@ -49,7 +49,7 @@ class Rates:
             self._shares[key] = (minute, left - 1 if left > 0 else -1)
         return 0 if left > 0 else _seconds_left(minute, now)
 
-    def is_used_up(self, key: str, *, now: float) -> int:
+    def seconds_barred(self, key: str, *, now: float) -> int:
         """0, or the seconds to wait, as far as this process knows; it asks nobody."""
         minute = int(now) // MINUTE
         return _seconds_left(minute, now) if self._shares.get(key) == (minute, -1) else 0
@@ -99,7 +99,7 @@ def count_failure(key: str, limit: int, *, now: float) -> None:
 
 def seconds_barred(key: str, *, now: float) -> int:
     """0, or how long nothing of this key is to be looked at. It asks nobody, so that who never fails pays nothing."""
-    return _failures.is_used_up(key, now=now)
+    return _failures.seconds_barred(key, now=now)
 
 
 def forget() -> None:
