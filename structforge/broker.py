@@ -1,7 +1,8 @@
 """Celery's Redis transport with one client per channel, and turns for queues of lower priority.
 
 The stock channel builds a client object, with its table of some two hundred callbacks, for every command that it sends. A client is
-safe to share between threads: each command takes a connection of the pool.
+safe to share between threads: each command takes a connection of the pool. And for every connection the client looks its own version up
+in the metadata of installed packages; here a process does so once.
 """
 
 from collections.abc import Iterable
@@ -9,10 +10,12 @@ from typing import Any
 
 from kombu.transport import redis
 from kombu.utils.scheduling import round_robin_cycle
+from redis.driver_info import DriverInfo
 
 HIGH = ".high"
 # So many messages of high priority in a row, and one of another queue comes first: a fifth of what a worker takes, if there is any.
 HIGH_IN_A_ROW = 4
+DRIVER = DriverInfo()
 
 
 class Turns(round_robin_cycle):  # type: ignore[misc]  # kombu has no types
@@ -45,6 +48,9 @@ class Channel(redis.Channel):
     # What a worker holds when it loses the broker is not put back: the sweepers point at the row again, and the broker may be gone.
     do_restore = False
     _shared: Any = None
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        return {**super()._connparams(asynchronous=asynchronous), "driver_info": DRIVER}
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:  # such a client has a connection of its own, for as long as it lives

@@ -9,14 +9,16 @@ import time
 from typing import Any
 
 import psutil
+from billiard.util import get_pdeathsig  # type: ignore[attr-defined]
 from celery import signals
+from channels.layers import get_channel_layer
 from django.conf import settings
 from redis import Redis
 
 from apps.core import garbage
 from apps.executions import protocol
 from apps.executions.connection import TRANSIENT, close_pool
-from apps.nodes import registry
+from apps.nodes import functions, registry
 from workers import clock, host, housekeeping
 from workers.heartbeat import Heartbeat
 from workers.leases import mark_pool_child
@@ -44,14 +46,23 @@ def beat_started(**_: Any) -> None:
 
 @signals.worker_init.connect
 def worker_begins(**_: Any) -> None:
-    """Load the node types before pool children are forked, so that these share them."""
+    """Load what pool children need before these are forked, so that they share it, and the one after a crash is soon there."""
     registry.load()
+    try:
+        functions.load()
+    except functions.BrokenFunctionsError:  # workflows without functions run all the same; the others say so and stay queued
+        log.exception("Workflows with functions stay queued until this worker is started anew.")
+    get_channel_layer()  # announcements are written in its format
+    with contextlib.suppress(OSError):  # not on Linux
+        # Children ask for it to be set. Where cffi is there, billiard does that by way of a parser of C, which takes 20 ms to load.
+        get_pdeathsig()
     garbage.freeze_what_is_loaded()
 
 
 @signals.worker_ready.connect
 def worker_serves(sender: Any, **_: Any) -> None:
     """`sender` is the worker's consumer."""
+    garbage.freeze_what_is_loaded()  # what Celery has built by now, too: it collects garbage before each fork
     pool = sender.pool
     heartbeat = Heartbeat(
         queues=list(sender.app.amqp.queues.consume_from), pool=type(pool).__module__.rpartition(".")[2], concurrency=pool.limit

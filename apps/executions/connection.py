@@ -56,7 +56,7 @@ _pool: ConnectionPool[Engine] | None = None
 
 
 def _configure(connection: Engine) -> None:
-    connection.prepare_threshold = 2
+    connection.prepare_threshold = 0  # from the first time on: a process soon uses each of its few statements again
     connection.prepared_max = 200
 
 
@@ -77,6 +77,7 @@ def _open_pool() -> ConnectionPool[Engine]:
         kwargs={**conninfo, "autocommit": True, "row_factory": psycopg.rows.dict_row, "options": SESSION_OPTIONS, "connect_timeout": 5},
         min_size=1,
         max_size=MAX_CONNECTIONS,
+        num_workers=1,  # threads that open connections
         timeout=10,
         configure=_configure,
         open=True,

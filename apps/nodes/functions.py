@@ -3,14 +3,14 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
 from django.conf import settings
 
-from apps.engine.errors import ConflictError
+from apps.engine.errors import ConflictError, StructForgeError
 from apps.nodes.contract import Effect
 
 ENTRY_POINT_GROUP = "structforge.functions"
@@ -21,6 +21,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 class DuplicateFunctionError(ConflictError):
     code = "duplicate_function"
+
+
+class BrokenFunctionsError(StructForgeError):
+    """A module of functions cannot be imported: a fault of the installation, not of who asks (HTTP 500)."""
+
+    code = "broken_functions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +90,24 @@ def _described(name: str, call: Callable[..., Any], effect: Effect, brief: bool)
 
 @cache
 def load() -> None:
-    """Import the modules of NODE_FUNCTION_MODULES and of every installed package of functions, once per process."""
+    """Import the modules of NODE_FUNCTION_MODULES and of every installed package of functions, once per process.
+
+    Raises BrokenFunctionsError. Workers do so before they fork, so a module must not start threads or open connections when it is imported.
+    """
     for module in settings.NODE_FUNCTION_MODULES:
-        import_module(module)
+        _import(module, partial(import_module, module), named_by="the setting NODE_FUNCTION_MODULES")
     for entry_point in entry_points(group=ENTRY_POINT_GROUP):
-        entry_point.load()
+        _import(entry_point.value, entry_point.load, named_by=f"the entry point {ENTRY_POINT_GROUP}:{entry_point.name}")
+
+
+def _import(module: str, load_it: Callable[[], object], *, named_by: str) -> None:
+    try:
+        load_it()
+    except Exception as error:  # whatever somebody else's module may raise
+        raise BrokenFunctionsError(
+            f"Node functions: the module '{module}', named by {named_by}, cannot be imported. {type(error).__name__}: {error}",
+            module=module,
+        ) from error
 
 
 def all_functions() -> dict[str, NodeFunction]:

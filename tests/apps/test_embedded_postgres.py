@@ -55,6 +55,16 @@ def test_it_takes_queries_and_keeps_what_was_written(postgres: Postgres, process
     assert stop(again) == 0
 
 
+def test_only_its_own_password_which_nobody_can_guess_is_hashed_fast(postgres: Postgres, process: subprocess.Popen[bytes]):
+    with psycopg.connect(postgres.url) as connection:
+        connection.execute("CREATE ROLE somebody PASSWORD 'chosen by a person'")
+        verifiers = dict(connection.execute("SELECT rolname, rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL").fetchall())
+
+    assert verifiers["structforge"].startswith("SCRAM-SHA-256$1:")
+    assert verifiers["somebody"].startswith("SCRAM-SHA-256$4096:")
+    assert len(postgres.password) >= 32
+
+
 def test_committed_rows_survive_a_kill(postgres: Postgres, process: subprocess.Popen[bytes], tmp_path: Path):
     with psycopg.connect(postgres.url) as connection:
         connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")

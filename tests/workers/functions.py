@@ -1,5 +1,6 @@
 """Node functions of the tests of workers."""
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from apps.nodes.functions import node_function
 calls: list[Any] = []
 deeds: dict[str, Callable[[str], object]] = {}
 entered = threading.Event()
+IMPORTED_BY = os.getpid()
 
 
 @node_function("tests.count", effect=Effect.IDEMPOTENT)
@@ -41,6 +43,12 @@ def endless() -> None:
     entered.set()
     while True:
         time.sleep(0.01)  # not a wait for an event: it is what must be interrupted
+
+
+@node_function("tests.where", effect=Effect.IDEMPOTENT)
+def where() -> dict[str, int]:
+    """Which process imported this module, which one runs the function, and whose child that is."""
+    return {"imported_by": IMPORTED_BY, "run_by": os.getpid(), "child_of": os.getppid()}
 
 
 @node_function("tests.double", effect=Effect.IDEMPOTENT)
