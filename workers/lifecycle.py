@@ -51,7 +51,7 @@ def worker_begins(**_: Any) -> None:
     try:
         functions.load()
     except functions.BrokenFunctionsError:  # workflows without functions run all the same; the others say so and stay queued
-        log.exception("Workflows with functions stay queued until this worker is started anew.")
+        log.exception("Workflows with functions stay queued until that is mended.")
     get_channel_layer()  # announcements are written in its format
     with contextlib.suppress(OSError):  # not on Linux
         # Children ask for it to be set. Where cffi is there, billiard does that by way of a parser of C, which takes 20 ms to load.
