@@ -190,7 +190,8 @@ class Sweeper:
         )
         self._send([row for row in rows if row["status"] == "queued"])
         for row in rows:
-            log.warning("Rescued %s of execution %s from %s: %s", row["key"], row["execution_id"], row["worker"], row["status"])
+            holder = row["worker"] or "whoever decided about it"
+            log.warning("Rescued %s of execution %s from %s: %s", row["key"], row["execution_id"], holder, row["status"])
             if row["status"] == "running":
                 _fail_as_lost(row, token)
             else:
@@ -347,6 +348,7 @@ def _batches(statement: str) -> Iterator[list[dict[str, Any]]]:
 
 def _fail_as_lost(row: Mapping[str, Any], token: UUID) -> None:
     message = f"Its worker was lost {MAX_LOSSES} times." if row["attempt"] > 1 else "Its worker was lost."
+    error = NodeError("worker_lost", message, {"worker": row["worker"]} if row["worker"] else {})
     settle_held(
         execution_id=row["execution_id"],
         workspace_id=row["workspace_id"],
@@ -354,7 +356,7 @@ def _fail_as_lost(row: Mapping[str, Any], token: UUID) -> None:
         key=row["key"],
         path=row["path"],
         token=token,
-        outcome=Failed(NodeError("worker_lost", message), is_final=True),
+        outcome=Failed(error, is_final=True),
     )
 
 

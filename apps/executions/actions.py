@@ -356,7 +356,7 @@ def resolve_uncertain(*, node_run_id: int, decision: Literal["rerun", "success",
     outcome: Succeeded | Failed = Succeeded(output)
     if decision == "failed":
         outcome = Failed(NodeError("resolved_as_failed", message or "A person decided that it failed."), is_final=True)
-    settle_held(
+    is_settled = settle_held(
         execution_id=execution_id,
         workspace_id=UUID(result["workspace"]),
         version_id=UUID(result["version"]),
@@ -365,3 +365,5 @@ def resolve_uncertain(*, node_run_id: int, decision: Literal["rerun", "success",
         token=token,
         outcome=outcome,
     )
+    if not is_settled:
+        raise NotUncertainError("The execution was stopped meanwhile; the decision came too late.", node_run=node_run_id)

@@ -48,7 +48,8 @@ select n.execution_id || '/' || n.key || ' succeeded without an effect' from nod
    and not exists (select from chaos_effect c where (c.execution_id, c.key, c.path) = (n.execution_id, n.key, n.path))
 """
 _DOUBLE_EXTERNAL = """
-select c.execution_id || '/' || c.key || ': ' || count(*) || ' effects' from chaos_effect c
+select c.execution_id || '/' || c.key || ': effects of ' || string_agg('process ' || c.pid || ' at ' || c.at, ', ' order by c.id)
+  from chaos_effect c
  where c.is_external group by c.execution_id, c.key, c.path having count(*) > 1
 """
 _REPEATED = """

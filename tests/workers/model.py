@@ -46,7 +46,8 @@ def _verdict(row: dict[str, Any]) -> str:
     if row["effect_started_at"] is not None and row["on_worker_lost"] == "ask":
         return "uncertain"
     is_to_fail = row["effect_started_at"] is not None and row["on_worker_lost"] == "fail"
-    return "running" if is_to_fail or row["losses"] + 1 >= MAX_LOSSES else "queued"
+    losses = row["losses"] + (row["worker"] != "")  # a person or a sweeper who let go is no lost worker
+    return "running" if is_to_fail or losses >= MAX_LOSSES else "queued"
 
 
 def _places(rows: Iterable[dict[str, Any]], *, among: Collection[str] | None = None) -> list[Place]:
@@ -382,15 +383,19 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
     def _is_held(self, key: str) -> bool:
         return bool(fetch("select 1 as one from hold where released_at is null and node_key in ('', %(key)s)", {"key": key}))
 
-    @rule(rerun=st.booleans())
-    def decide(self, rerun: bool) -> None:
+    @rule(rerun=st.booleans(), settles=st.booleans())
+    def decide(self, rerun: bool, settles: bool) -> None:
         undecided = "select id, key, path from node_run where execution_id = %(e)s and status = 'uncertain' order by key, path"
         for row in fetch(undecided, {"e": self.execution}):
             token = uuid4()
             statement = "select resolve_uncertain_v1(%(id)s, %(rerun)s, %(token)s, %(due)s::interval) as result"
             result = protocol.call(statement, id=row["id"], rerun=rerun, token=token, due=DUE)
             if result and not rerun:
-                self._settle_as((row["key"], row["path"]), token, DOCUMENT)
+                held = self._node_run(row["key"], row["path"])
+                assert held["worker"] == "", "it would be taken for the work of the worker that died"
+                assert held["effect_started_at"] is not None, "it would run again if the decision were lost"
+                if settles:
+                    self._settle_as((row["key"], row["path"]), token, DOCUMENT)
 
     def _settle_as(self, place: Place, token: UUID, end: End) -> None:
         settlement = Settlement(self.graph, key=place[0], path=place[1], token=token)
@@ -507,7 +512,7 @@ class ProtocolModel(ChildRules, RuleBasedStateMachine):
         self.resume()
         self.lapse_leases()
         self.rescue(publishes=True)
-        self.decide(rerun=False)
+        self.decide(rerun=False, settles=True)
         self.signal()
         self.send_event(repeats=False)
         self.resume_by_address(repeats=False)

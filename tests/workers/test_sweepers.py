@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import connection
 from redis import Redis
 
 from apps.executions import handoff, protocol
-from apps.executions.actions import cancel_execution, resolve_uncertain, start_execution
+from apps.executions.actions import NotUncertainError, cancel_execution, resolve_uncertain, start_execution
 from apps.executions.connection import fetch
 from apps.executions.models import Execution, NodeRun
 from tests.factories import make_version
@@ -54,14 +55,12 @@ def begin(function: str = "tests.count", **node) -> UUID:
     return execution_id
 
 
-def claim_and_die(execution_id: UUID, *, begins_effect: bool = False) -> protocol.ClaimedRun:
+def claim_and_die(execution_id: UUID, *, begins_effect: bool = False, worker: str = "elsewhere/1:2:3") -> protocol.ClaimedRun:
     """Claim `work` as a worker whose lease then lapses."""
-    claim = protocol.claim(
-        execution_id=execution_id, keys=["work"], tokens=[uuid4()], path="", worker="elsewhere/1:2:3", reads=[], wants_input=False
-    )
+    claim = protocol.claim(execution_id=execution_id, keys=["work"], tokens=[uuid4()], path="", worker=worker, reads=[], wants_input=False)
     if begins_effect:
         assert protocol.begin_effect(execution_id=execution_id, run=claim.runs[0])
-    protocol.lapse(workers=["elsewhere/1:2:3"])
+    protocol.lapse(workers=[worker])
     return claim.runs[0]
 
 
@@ -113,6 +112,58 @@ def test_a_person_decides_about_an_uncertain_node(sweeper, sent, decision, statu
     assert len(functions.calls) == (decision == "rerun")
     if decision == "success":
         assert execution.output == {"x": {"by": "hand"}}
+
+
+@pytest.fixture
+def undecided(sweeper, sent) -> NodeRun:
+    """The node run `work`, uncertain since its worker died: a process of this host, as the sweepers of this host can see."""
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        worker = host.label(process.pid)
+    execution_id = begin("tests.effect")
+    claim_and_die(execution_id, begins_effect=True, worker=worker)
+    assert sweeper.rescue() == 1
+    return NodeRun.objects.get(execution_id=execution_id, key="work", status="uncertain", worker=worker)
+
+
+def decide(node_run: NodeRun) -> UUID:
+    """A person says that it has succeeded, under this token; that is not settled yet."""
+    token = uuid4()
+    statement = "select resolve_uncertain_v1(%(node_run)s, false, %(token)s, interval '15 s') as result"
+    assert protocol.call(statement, node_run=node_run.pk, token=token)["status"] == "running"
+    return token
+
+
+def test_a_decision_is_not_taken_for_work_of_the_worker_that_died(sweeper, undecided):
+    token = decide(undecided)
+
+    assert (sweeper.rescue_dead(), sweeper.rescue()) == (0, 0)
+
+    undecided.refresh_from_db()
+    assert (undecided.status, undecided.claim_token) == ("running", token)
+
+
+def test_a_decision_that_is_never_settled_is_asked_for_again(sweeper, undecided):
+    decide(undecided)
+    fetch("update node_run set lease_until = clock_timestamp() where id = %(id)s returning id", {"id": undecided.pk})
+
+    assert sweeper.rescue() == 1
+
+    losses = undecided.losses
+    undecided.refresh_from_db()
+    assert (undecided.status, undecided.losses) == ("uncertain", losses)
+
+
+def test_a_decision_that_comes_too_late_is_refused(undecided, monkeypatch):
+    def settle_too_late(**settlement: Any) -> dict[str, Any]:
+        cancel_execution(execution_id=undecided.execution_id)
+        fetch("select * from sweep_cancelling_v1(100, interval '0 s')", {})
+        return settle(**settlement)
+
+    settle = protocol.settle
+    monkeypatch.setattr(protocol, "settle", settle_too_late)
+
+    with pytest.raises(NotUncertainError, match="meanwhile"):
+        resolve_uncertain(node_run_id=undecided.pk, decision="success")
 
 
 def test_an_effect_that_had_not_begun_is_simply_run_again(sweeper, sent):
