@@ -100,8 +100,9 @@ def follow_with_cuts(client: httpx2.Client, execution_id: str, every: int) -> li
 def test_a_receiver_that_comes_late_is_told_once_by_real_workers(client, installation, workflow, port):
     execution_id = start(client, workflow, callback_url=f"http://127.0.0.1:{port}/late")
     wait_for(lambda: delivery(client, execution_id).get("attempts", 0) >= 1, within_seconds=WITHIN_SECONDS)
-    with HTTPServer("127.0.0.1", port) as receiver:
-        receiver.expect_request("/late", method="POST").respond_with_data("")
+    receiver = HTTPServer("127.0.0.1", port)
+    receiver.expect_request("/late", method="POST").respond_with_data("")  # before it listens: the next try may be due
+    with receiver:
         while delivery(client, execution_id)["state"] != "delivered":
             move_clock(installation, seconds=300)
             wait_for(lambda: is_delivered_or_failed_again(client, execution_id), within_seconds=WITHIN_SECONDS)
