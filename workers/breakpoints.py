@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from apps.engine.expressions import ExpressionError, Scope, Template
+from apps.engine.errors import StructForgeError
+from apps.engine.expressions import Scope, Template
 from apps.engine.graph import Graph
 from apps.engine.outcomes import Deferred
 from apps.engine.waits import BREAKPOINT
@@ -27,7 +28,7 @@ def stop_before(key: str, breakpoints: Mapping[str, Any], graph: Graph, scope_of
     try:
         template = condition_of(graph, key, text)
         found = template.resolve(scope_of(template))
-    except ExpressionError as error:
+    except StructForgeError as error:
         return _stop(error.message)
     if isinstance(found, bool):
         return _stop(None) if found else None

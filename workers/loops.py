@@ -45,11 +45,12 @@ class LoopTurn:
 
     def go(self, started: float) -> tuple[str, ...]:
         """Returns the keys that start now, after the loop."""
-        outcome, shown = self._outcome()
+        shown: bytes | None = None
         try:
+            outcome, shown = self._outcome()
             end = self._end_of(outcome)
-        except (StructForgeError, OSError) as error:
-            end = self._failed("object_store_failed", f"What the loop needs could not be stored or read: {error}")
+        except StructForgeError as error:
+            end = self._failed(error.code, f"What the loop needs could not be stored or read. {error.message}")
         if end.output is not None or end.output_ref is not None:
             self._values.add_stored(self._node.key, end.output, end.output_ref)
         return self._settlement.settle(self._node.key, end, started=started, shown_input=shown)

@@ -61,7 +61,7 @@ class Reuse:
         try:
             data = object_store.get(end.output_ref) if end.output_ref is not None else end.output
             return Found(end, None if data is None else orjson.loads(data))
-        except (StructForgeError, OSError) as error:
+        except StructForgeError as error:
             log.warning("A cached output of '%s' cannot be read, so the node runs: %s", self._run.key, error)
             self._find("")  # takes the mark back
             return None

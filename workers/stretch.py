@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
+from apps.core.errors import UnavailableError
 from apps.engine.errors import StructForgeError
-from apps.engine.expressions import ExpressionError
 from apps.engine.graph import OUTPUT_KEY, Graph, GraphNode
 from apps.engine.outcomes import AskPeople, Deferred, Failed, NodeError, Outcome, StartChild, Succeeded
 from apps.engine.statuses import NodeRunStatus
@@ -193,8 +193,9 @@ class Stretch:
             config = node.template.resolve(scope)
             context = self._context(node, attempt, deferred, values, self._run.path if path is None else path)
             self._reuse = Reuse.of(self._claim, self._run, node, config=config, upstream=context.upstream, scope=scope)
-        except ExpressionError as error:
-            return Failed(NodeError(error.code, error.message, dict(error.details)), is_final=True), None
+        except StructForgeError as error:  # of an expression, or of the object store that has what it reads
+            is_final = not isinstance(error, UnavailableError)
+            return Failed(NodeError(error.code, error.message, dict(error.details)), is_final=is_final), None
         context.iterations = iterations
         if node.credentials and get_type(node.type).opens_credentials:
             try:

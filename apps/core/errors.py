@@ -15,6 +15,12 @@ class TooManyRequestsError(StructForgeError):
     code = "too_many_requests"
 
 
+class UnavailableError(StructForgeError):
+    """A service that is needed does not answer, or cannot do it at the moment: trying again may help (HTTP 503)."""
+
+    code = "unavailable"
+
+
 class GoneError(StructForgeError):
     """What is named was there, and is over (HTTP 410)."""
 

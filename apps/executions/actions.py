@@ -333,7 +333,7 @@ def resolve_uncertain(*, node_run_id: int, decision: Literal["rerun", "success",
     rerun     the effect did not happen: run it again
     success   it did, with this output
     failed    it did not, and must not be tried again; `message` says why
-    Raises NotUncertainError when the node run is not uncertain, or its execution is over.
+    Raises NotUncertainError when the node run is not uncertain, or its execution is over, OutputNotKeptError.
     """
     check_json(output)
     token = uuid4()

@@ -3,7 +3,7 @@
 import random
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 import orjson
 
 from apps.core import object_store
-from apps.engine.errors import StructForgeError
+from apps.core.object_store import ObjectStoreError
 from apps.engine.graph import OUTPUT_KEY, Graph, GraphNode
 from apps.engine.outcomes import Deferred, Failed, NodeError, Succeeded
 from apps.engine.planner import Arrivals, Fatal, Handled, Retrying, Settled, Walk, after_failure
@@ -54,6 +54,8 @@ SKIPPED_END = End(status=NodeRunStatus.SKIPPED)
 def end_of(node: GraphNode, outcome: Succeeded | Failed | Deferred, *, workspace_id: UUID, attempt: int, draw: float | None = None) -> End:
     """Say how a node run ends with this outcome; large outputs go to the object store on the way.
 
+    Whose output cannot be stored has failed; it is not tried again where that would repeat an effect outside.
+
     attempt   tries so far without those lost with their workers
     """
     if isinstance(outcome, Succeeded):
@@ -61,7 +63,7 @@ def end_of(node: GraphNode, outcome: Succeeded | Failed | Deferred, *, workspace
         if fault is None:
             kept = outcome.workflow_variables
             return End(NodeRunStatus.SUCCESS, outcome.port, output, ref, variables=outcome.variables, workflow_variables=kept)
-        outcome = fault
+        outcome = replace(fault, is_final=fault.is_final or node.traits.asks)
     if isinstance(outcome, Deferred):
         return End(
             NodeRunStatus.WAITING,
@@ -99,8 +101,8 @@ def stored_text(data: bytes, workspace_id: UUID) -> tuple[bytes | None, str | No
         return None, None, Failed(NodeError("output_too_large", message), is_final=True)
     try:
         return None, object_store.put(str(workspace_id), data), None
-    except (StructForgeError, OSError) as error:
-        return None, None, Failed(NodeError("object_store_failed", f"The output could not be stored: {error}"))
+    except ObjectStoreError as error:
+        return None, None, Failed(NodeError(error.code, f"The output could not be stored. {error.message}"))
 
 
 class Settlement:

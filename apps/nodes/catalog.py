@@ -14,6 +14,8 @@ COMMON_ERRORS = {
     "output_not_json": "what the node returned is not JSON",
     "output_too_large": "the output is larger than 50 MB",
     "timeout": "it took longer than `timeout_seconds` of the node",
+    "object_store_failed": "the object store, which keeps large outputs, cannot be reached or refuses",
+    "object_missing": "a large output that it reads is not in the object store any more",
     "worker_lost": "its worker died too often",
     "internal_error": "a fault of the node type itself; the log of the worker says more",
 }

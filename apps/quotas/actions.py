@@ -11,6 +11,7 @@ from django.utils import timezone
 from apps.accounts.models import User, Workspace
 from apps.core import object_store
 from apps.core.audit import Verb, record
+from apps.core.object_store import ObjectStoreError
 from apps.core.quotas import QuotaName, forget_limits
 from apps.engine.errors import InvalidError
 from apps.quotas.models import OF_USERS, Quota, QuotaDay, StorageUse
@@ -83,7 +84,7 @@ def measure_due() -> int:
         return 0
     try:
         measure(workspace_id=due.pk)
-    except OperationalError as error:
+    except (OperationalError, ObjectStoreError) as error:
         log.warning("Workspace %s could not be measured: %s", due.pk, error)
         StorageUse.objects.update_or_create(workspace=due, defaults={"next_at": timezone.now() + AFTER_FAILURE})
     return 1

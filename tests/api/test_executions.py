@@ -218,6 +218,23 @@ def test_outputs_are_shown_where_they_are_small_and_linked_where_they_are_large(
         assert orjson.loads(ada.get(f"/api/v1/executions/{started['id']}/output").content) == {"text": text}
 
 
+def test_an_output_whose_store_is_away_can_be_asked_for_again(ada, tmp_path, settings):
+    settings.OBJECT_STORE_URL = f"file://{tmp_path}/outputs"
+    started = ada.post_json("/executions", {"workflow": make_workflow(ada, TWO)["id"], "input": {"text": "x" * 100_000}}, 202)
+    workspace = drive(UUID(started["id"])).workspace_id
+    kept = (tmp_path / "outputs" / str(workspace)).rename(tmp_path / "away")
+    (tmp_path / "outputs" / str(workspace)).touch()
+
+    answer = ada.get(f"/api/v1/executions/{started['id']}/output")
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "object_store_failed")
+    assert answer.headers["Retry-After"] == "2"
+    (tmp_path / "outputs" / str(workspace)).unlink()
+    assert ada.get_json(f"/executions/{started['id']}/output", 404)["code"] == "object_missing"
+    kept.rename(tmp_path / "outputs" / str(workspace))
+    assert ada.get(f"/api/v1/executions/{started['id']}/output").status_code == 200
+
+
 def test_one_node_run_has_its_input_and_output(ada):
     made = make_workflow(ada, TWO)
     started = ada.post_json("/executions", {"workflow": made["id"], "input": {"text": "hello"}}, 202)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from apps.core import object_store
-from apps.core.object_store import ObjectDamagedError, ObjectMissingError
+from apps.core.object_store import ObjectDamagedError, ObjectMissingError, ObjectStoreError
 
 WORKSPACE = "0198f2a4-0000-7000-8000-000000000001"
 
@@ -63,6 +63,19 @@ def test_a_missing_object_is_named():
     with pytest.raises(ObjectMissingError, match="is missing") as caught:
         object_store.get(reference)
     assert caught.value.details == {"reference": reference}
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("act", [object_store.put, lambda workspace, data: object_store.get(f"{workspace}/{'0' * 64}")], ids=["put", "get"])
+def test_a_store_that_refuses_is_an_error_which_names_no_place(folder, act, caplog):
+    folder.mkdir()
+    (folder / WORKSPACE).touch()  # where its folder should be
+
+    with pytest.raises(ObjectStoreError) as caught:
+        act(WORKSPACE, b"x")
+
+    assert str(folder) not in caught.value.message
+    assert str(folder) in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"other", b"x" * 99])

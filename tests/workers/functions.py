@@ -29,6 +29,13 @@ def effect(context: RunContext) -> int:
     return len(calls)
 
 
+@node_function("tests.large", effect=Effect.EXTERNAL)
+def large(context: RunContext) -> str:
+    """As `effect`, with an output that no row keeps."""
+    calls.append(context.idempotency_key)
+    return "x" * 100_000
+
+
 @node_function("tests.flaky", effect=Effect.IDEMPOTENT)
 def flaky(failures: int, context: RunContext) -> int:
     """Fail so many times, then succeed."""

@@ -14,6 +14,7 @@ from apps.executions import handoff, protocol
 from apps.executions.actions import NotUncertainError, cancel_execution, resolve_uncertain, start_execution
 from apps.executions.connection import fetch
 from apps.executions.models import Execution, NodeRun
+from apps.executions.settling import OutputNotKeptError
 from tests.factories import make_version
 from tests.workers import functions
 from tests.workers.driving import drive, statuses, step
@@ -164,6 +165,18 @@ def test_a_decision_that_comes_too_late_is_refused(undecided, monkeypatch):
 
     with pytest.raises(NotUncertainError, match="meanwhile"):
         resolve_uncertain(node_run_id=undecided.pk, decision="success")
+
+
+def test_a_decision_whose_output_cannot_be_stored_decides_nothing(undecided, tmp_path, settings):
+    settings.OBJECT_STORE_URL = f"file://{tmp_path}"
+    (tmp_path / str(undecided.workspace_id)).touch()  # where its folder should be
+
+    with pytest.raises(OutputNotKeptError, match="Nothing is decided"):
+        resolve_uncertain(node_run_id=undecided.pk, decision="success", output="x" * 100_000)
+
+    undecided.refresh_from_db()
+    assert undecided.status == "running", "until its lease lapses"
+    assert Execution.objects.get(id=undecided.execution_id).status == "running"
 
 
 def test_an_effect_that_had_not_begun_is_simply_run_again(sweeper, sent):

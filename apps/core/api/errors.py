@@ -19,7 +19,7 @@ from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from apps.core.api.renderers import JsonResponse
-from apps.core.errors import GoneError, TooManyRequestsError, UnauthenticatedError
+from apps.core.errors import GoneError, TooManyRequestsError, UnauthenticatedError, UnavailableError
 from apps.engine.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, StructForgeError
 from apps.engine.json_values import InvalidJsonError, JsonTooLargeError
 
@@ -36,6 +36,7 @@ STATUSES: tuple[tuple[type[StructForgeError], int], ...] = (
     (UnauthenticatedError, 401),
     (TooManyRequestsError, 429),
     (GoneError, 410),
+    (UnavailableError, 503),
 )
 UNAVAILABLE = (OperationalError, PoolTimeout, RedisConnectionError, RedisTimeoutError)
 RETRY_AFTER_SECONDS = "2"
@@ -45,7 +46,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's EXCEPTION_HANDLER: the answer for an error that a view raised."""
     set_rollback()
     if isinstance(error, StructForgeError):
-        wait = error.details.get("retry_after_seconds")
+        wait = RETRY_AFTER_SECONDS if isinstance(error, UnavailableError) else error.details.get("retry_after_seconds")
         headers = {"Retry-After": str(wait)} if wait else None
         return _response(status_of(error), error.code, error.message, dict(error.details), headers)
     if isinstance(error, Http404):
