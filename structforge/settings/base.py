@@ -393,7 +393,8 @@ LOGGING = {
         }
     },
     "filters": {"secrets": {"()": "apps.nodes.redaction.RedactingFilter"}},
-    "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["secrets"]}},
+    # The level of the handler holds for libraries too that set one of their own.
+    "handlers": {"output": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["secrets"], "level": LOG_LEVEL}},
     "root": {"handlers": ["output"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},

@@ -5,9 +5,11 @@ from shutil import rmtree
 from typing import Any
 
 import pytest
+from orjson import loads
 
 from apps.executions.actions import start_execution
 from apps.executions.models import Execution, NodeRun
+from apps.triggers.webhooks.answering import wait_for_output
 from tests.factories import make_version
 from tests.workers import functions
 from tests.workers.driving import drive, step
@@ -27,8 +29,8 @@ def folder(tmp_path, settings) -> Path:
     return folder
 
 
-def begin(nodes: dict[str, Any], *lines: str) -> Execution:
-    workflow = make_version(document({"start": START, **nodes}, *lines)).workflow
+def begin(nodes: dict[str, Any], *lines: str, **rest: Any) -> Execution:
+    workflow = make_version(document({"start": START, **nodes}, *lines, **rest)).workflow
     return Execution.objects.get(id=start_execution(workflow=workflow).execution_id)
 
 
@@ -86,3 +88,14 @@ def test_a_node_that_reads_a_lost_output_fails_and_says_so(folder, reader):
     execution = drive(execution.id)
 
     assert (execution.status, execution.error["code"], execution.error["node"]) == ("failed", "object_missing", "read")
+
+
+def test_a_webhook_whose_output_is_lost_is_answered_as_accepted_so_that_nobody_sends_it_again(folder):
+    execution = begin({"work": LARGE}, "start -> work", output={"text": "${nodes.work}"})
+    assert drive(execution.id).status == "success"
+    assert wait_for_output(execution.id, seconds=30).status == 200
+    rmtree(folder)
+
+    answer = wait_for_output(execution.id, seconds=30)
+
+    assert (answer.status, loads(answer.body)["id"]) == (202, str(execution.id))

@@ -1,5 +1,6 @@
 """The answer to a request that waits for one: what `webhook.respond` says, or the output of the execution."""
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from django.db import connection
 
 from apps.core import object_store
 from apps.core.api.renderers import dumps
+from apps.engine.errors import StructForgeError
 from apps.engine.json_values import loads
 from apps.engine.statuses import SETTLED_EXECUTION
 from apps.executions.models import Execution, NodeRun
@@ -17,6 +19,8 @@ from apps.executions.protocol import MAX_OUTPUT_BYTES
 from apps.executions.wait import PLACES, patience
 from apps.nodes.builtin.webhook_respond import fault_of_header
 from apps.realtime.follow import Inbox, Notice, follow
+
+log = logging.getLogger(__name__)
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"
@@ -35,7 +39,7 @@ def accepted(execution_id: UUID | None, *, is_new: bool) -> Answer:
 
 
 def wait_for_output(execution_id: UUID, seconds: float) -> Answer:
-    """What the execution came to; 202 when it has not ended by then."""
+    """What the execution came to; 202 when it has not ended by then, or its output cannot be read."""
     return _wait(execution_id, seconds, lambda: _of_execution(execution_id), lambda notice: notice.get("status") in SETTLED_EXECUTION)
 
 
@@ -62,6 +66,9 @@ def _wait(execution_id: UUID, seconds: float, look: Any, concerns: Any) -> Answe
                     return found
                 if time.monotonic() >= deadline:
                     return accepted(execution_id, is_new=True)
+    except StructForgeError as error:  # it has run: were this a failure, the sender would have it run again
+        log.warning("The output of execution %s cannot be read to answer a webhook: %s", execution_id, error.message)
+        return accepted(execution_id, is_new=True)
     finally:
         PLACES.release()
 
