@@ -1,5 +1,7 @@
 """Where one is logged in, and what one says of oneself."""
 
+from datetime import datetime
+
 import pytest
 from allauth.account.models import EmailAddress
 from django.core import mail
@@ -31,7 +33,7 @@ def test_sessions_are_listed_with_where_they_are_from_and_which_is_this_one(clie
     other, own = sessions(client)
     assert (own["user_agent"], own["address"], own["is_current"]) == ("test browser", "127.0.0.1", True)
     assert (len(other["user_agent"]), other["is_current"]) == (200, False)
-    assert own["created_at"] <= own["last_used_at"]
+    assert datetime.fromisoformat(own["created_at"]) <= datetime.fromisoformat(own["last_used_at"])
 
 
 def test_a_refresh_counts_as_a_use(anonymous, user):
