@@ -40,7 +40,7 @@ class ObjectDamagedError(StructForgeError):
 def put(workspace_id: object, data: bytes) -> str:
     """Store bytes and return their reference, `<workspace>/<SHA-256>`. Storing the same bytes again changes nothing.
 
-    Raises ObjectStoreError; stores that are reached over a network were then tried again for minutes.
+    Raises ObjectStoreError; a store that is reached over a network was then tried ten times again, within three minutes.
     """
     reference = f"{workspace_id}/{hashlib.sha256(data).hexdigest()}"
     if _REFERENCE.fullmatch(reference) is None:

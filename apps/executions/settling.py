@@ -30,7 +30,8 @@ def settle_held(
     settlement = Settlement(graph, key=key, path=path, token=token)
     end = end_of(graph.nodes[key], outcome, workspace_id=workspace_id, attempt=1)
     if isinstance(outcome, Succeeded) and end.error is not None:
-        raise OutputNotKeptError(f"{end.error['message']} Nothing is decided; try again in half a minute.")
+        message = f"{end.error['message']} Nothing is decided; try again in half a minute."
+        raise OutputNotKeptError(message, retry_after_seconds=30)  # its claim is held until then
     starting = settlement.settle(key, end, started=time.monotonic())
     result = protocol.settle(execution_id=execution_id, settlements=[settlement.document(starting=starting)])
     if not result["applied"][0]:

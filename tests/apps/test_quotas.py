@@ -289,6 +289,17 @@ def test_a_start_that_is_refused_for_its_bytes_is_undone_without_a_transaction_o
     assert not Execution.objects.exists()
 
 
+def test_a_workspace_whose_objects_cannot_be_listed_is_measured_later(workspace, tmp_path, settings):
+    settings.OBJECT_STORE_URL = f"file://{tmp_path}/objects"
+    (tmp_path / "objects").touch()  # where the folder should be
+    StorageUse.objects.create(workspace=workspace, bytes=7, next_at=timezone.now())
+
+    assert measure_due() == 1
+
+    kept = StorageUse.objects.get(workspace=workspace)
+    assert (kept.bytes, kept.next_at > timezone.now()) == (7, True)
+
+
 def test_workspaces_are_measured_in_turn(workspace):
     bob = make_workspace("bob")
     assert measure_due() + measure_due() == 2

@@ -7,18 +7,21 @@ from typing import Any
 import pytest
 from orjson import loads
 
+from apps.executions import loop_items
 from apps.executions.actions import start_execution
+from apps.executions.breakpoints import Breakpoint, start_test_run
 from apps.executions.models import Execution, NodeRun
 from apps.triggers.webhooks.answering import wait_for_output
 from tests.factories import make_version
 from tests.workers import functions
-from tests.workers.driving import drive, step
+from tests.workers.driving import drive, run_queued, step
 from tests.workers.test_runner import START, document, put
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 RETRY = {"max_attempts": 3, "delay_seconds": 0}
 LARGE: dict[str, Any] = {"type": "function", "config": {"function": "tests.large", "arguments": {}}, "retry": RETRY}
+WAIT = {"type": "control.delay", "config": {"seconds": 60}}
 
 
 @pytest.fixture
@@ -78,16 +81,56 @@ def test_a_node_without_an_effect_is_tried_again_until_the_store_is_back(folder)
 def test_a_node_that_reads_a_lost_output_fails_and_says_so(folder, reader):
     body = {"inner": put(x=1) | {"parent": "read"}} if "foreach" in reader["type"] else {}
     execution = begin(
-        {"work": LARGE, "wait": {"type": "control.delay", "config": {"seconds": 60}}, "read": reader, **body},
+        {"work": LARGE, "wait": WAIT, "read": reader, **body},
         "start -> work -> wait -> read",
     )
-    while not NodeRun.objects.filter(execution=execution, key="wait", status="waiting").exists():
-        step(execution.id)
+    run_queued(execution.id)
     rmtree(folder)
 
     execution = drive(execution.id)
 
     assert (execution.status, execution.error["code"], execution.error["node"]) == ("failed", "object_missing", "read")
+
+
+def test_a_node_that_cannot_read_is_tried_again_until_the_store_is_back(folder):
+    reader = put(length="${size(nodes.work)}") | {"retry": RETRY}
+    execution = begin({"work": LARGE, "wait": WAIT, "read": reader}, "start -> work -> wait -> read")
+    run_queued(execution.id)
+    kept = (folder / str(execution.workspace_id)).rename(folder / "away")
+    place = break_store(folder, execution)
+    while not NodeRun.objects.filter(execution=execution, key="read", status="retrying").exists():
+        assert step(execution.id)
+
+    place.unlink()
+    kept.rename(place)
+
+    assert drive(execution.id).status == "success"
+
+
+def test_a_breakpoint_whose_condition_reads_a_lost_output_stops_and_says_so(folder):
+    nodes = {"work": LARGE, "wait": WAIT, "read": put(x=1)}
+    version = make_version(document({"start": START, **nodes}, "start -> work -> wait -> read"))
+    stops, owner = [Breakpoint("read", "${size(nodes.work) > 1}")], version.workspace.owner
+    execution_id = start_test_run(workflow=version.workflow, version=version, breakpoints=stops, started_by=owner).execution_id
+    run_queued(execution_id)
+    rmtree(folder)
+
+    drive(execution_id)
+
+    stopped = NodeRun.objects.get(execution_id=execution_id, key="read")
+    assert stopped.status == "waiting"
+    assert "is missing" in str(stopped.deferred)
+
+
+def test_a_loop_over_more_than_is_kept_fails_and_says_how_much_that_is(folder, monkeypatch):
+    monkeypatch.setattr(loop_items, "MAX_OUTPUT_BYTES", 150_000)
+    loop = {"type": "loop.foreach", "config": {"items": "${[nodes.work, nodes.work]}"}}
+    execution = begin({"work": LARGE, "loop": loop, "inner": put(x=1) | {"parent": "loop"}}, "start -> work -> loop")
+
+    execution = drive(execution.id)
+
+    assert (execution.status, execution.error["code"]) == ("failed", "items_too_large")
+    assert "at most 150000 are kept" in execution.error["message"]
 
 
 def test_a_webhook_whose_output_is_lost_is_answered_as_accepted_so_that_nobody_sends_it_again(folder):

@@ -171,9 +171,10 @@ def test_a_decision_whose_output_cannot_be_stored_decides_nothing(undecided, tmp
     settings.OBJECT_STORE_URL = f"file://{tmp_path}"
     (tmp_path / str(undecided.workspace_id)).touch()  # where its folder should be
 
-    with pytest.raises(OutputNotKeptError, match="Nothing is decided"):
+    with pytest.raises(OutputNotKeptError, match="Nothing is decided") as caught:
         resolve_uncertain(node_run_id=undecided.pk, decision="success", output="x" * 100_000)
 
+    assert caught.value.details == {"retry_after_seconds": 30}
     undecided.refresh_from_db()
     assert undecided.status == "running", "until its lease lapses"
     assert Execution.objects.get(id=undecided.execution_id).status == "running"

@@ -46,7 +46,7 @@ def answer(error: Exception, context: dict[str, Any]) -> Response:
     """DRF's EXCEPTION_HANDLER: the answer for an error that a view raised."""
     set_rollback()
     if isinstance(error, StructForgeError):
-        wait = RETRY_AFTER_SECONDS if isinstance(error, UnavailableError) else error.details.get("retry_after_seconds")
+        wait = error.details.get("retry_after_seconds", RETRY_AFTER_SECONDS if isinstance(error, UnavailableError) else None)
         headers = {"Retry-After": str(wait)} if wait else None
         return _response(status_of(error), error.code, error.message, dict(error.details), headers)
     if isinstance(error, Http404):

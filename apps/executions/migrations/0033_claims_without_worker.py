@@ -9,4 +9,4 @@ SQL = Path(__file__).resolve().parent.parent / "sql"
 
 class Migration(migrations.Migration):
     dependencies = [("executions", "0032_counted_starts")]
-    operations = [migrations.RunSQL((SQL / "unworked_v1.sql").read_text(encoding="utf-8"), migrations.RunSQL.noop)]
+    operations = [migrations.RunSQL((SQL / "claims_v1.sql").read_text(encoding="utf-8"), migrations.RunSQL.noop)]

@@ -46,6 +46,7 @@ class Foreach(NodeType[ForeachConfig]):
     is_loop = True
     errors: ClassVar = {
         "items_not_a_list": "`items` gave something else than an array",
+        "items_too_large": "the items are larger than 50 MB together",
         "too_many_items": f"there are more than {MAX_ITERATIONS} iterations to be made",
         "iteration_failed": "an iteration failed; `details` says which one, at which node, and why",
         "output_too_large": "the outputs of all iterations together are too large to be kept",

@@ -1,5 +1,5 @@
 -- Claims that are held by a person or by a sweeper, until it has settled them, name no worker. They named the one that was lost; and whoever
--- looks for claims of dead workers let these lapse, again and again.
+-- looks for claims of dead workers let these lapse.
 
 -- As before, and a claim of a person whose decision is never settled falls back to uncertain: its effect stays on record. (It was forgotten,
 -- so that the node run was taken for one that had not begun, and ran again.)
@@ -32,11 +32,12 @@ create or replace function rescue_v1(p_limit int, p_max_losses int, p_token uuid
 returns table (execution_id uuid, workspace_id uuid, key text, path text, queue text, status text, priority text, version_id uuid,
                attempt int, revision int, worker text) language sql as $$
     with lapsed as materialized (
-        select n.id, n.worker, n.losses + (n.worker <> '')::int as losses, e.priority, e.version_id,
+        select n.id, n.worker, lost.losses, e.priority, e.version_id,
                case when n.on_worker_lost = 'ask' and n.effect_started_at is not null then 'uncertain'
-                    when n.on_worker_lost = 'fail' and n.effect_started_at is not null or n.losses + (n.worker <> '')::int >= p_max_losses then 'running'
+                    when n.on_worker_lost = 'fail' and n.effect_started_at is not null or lost.losses >= p_max_losses then 'running'
                     else 'queued' end as verdict
           from node_run n join execution e on e.id = n.execution_id
+               cross join lateral (select n.losses + (n.worker <> '')::int as losses) lost
          where n.status = 'running' and n.lease_until <= (select clock_timestamp()) and (p_workers is null or n.worker = any (p_workers))
          order by n.lease_until limit p_limit for update of n skip locked
     )
