@@ -187,8 +187,9 @@ def test_a_calendar_is_followed_at_once_and_not_deleted_while_it_is_used(ada, ma
 
 
 def test_an_alert_is_listed_and_closed_by_who_has_seen_it(ada, bob, make, workflow):
-    made = make(grace_seconds=60, misfire="skip")
-    past = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
+    now = datetime.now(UTC).replace(microsecond=0)
+    made = make(cron_expr=f"0 {(now.hour + 12) % 24} * * *", grace_seconds=60, misfire="skip")
+    past = now - timedelta(hours=1)  # at which the schedule was due, as at no instant since
     Schedule.objects.update(next_run_time=past, next_fire_at=past)
     fire_due()
     [alert] = ada.get_json(f"/schedule-alerts?schedule={made['id']}&open=true")["results"]
